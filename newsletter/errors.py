@@ -1,0 +1,48 @@
+"""Every error this project raises on purpose, in one tree.
+
+NewsletterError
+├── SettingError            the operator's environment is wrong
+├── InputError              what a person handed in is wrong; the message says where and what to do
+│   ├── AddressError        not an e-mail address we can send to
+│   └── TokenError          a link that we did not make, or that was altered
+├── NotFoundError           no such list, edition, transport …
+├── StateError              the thing exists but is in no state for that
+├── RenderError             a template or the inliner lost something; nothing was sent
+└── FencedError             another process has taken over this batch; stop at once
+"""
+
+
+class NewsletterError(Exception):
+    """Base of the tree; entrances show its text to a person without a traceback."""
+
+
+class SettingError(NewsletterError):
+    pass
+
+
+class InputError(NewsletterError):
+    pass
+
+
+class AddressError(InputError):
+    pass
+
+
+class TokenError(InputError):
+    pass
+
+
+class NotFoundError(NewsletterError):
+    pass
+
+
+class StateError(NewsletterError):
+    pass
+
+
+class RenderError(NewsletterError):
+    pass
+
+
+class FencedError(NewsletterError):
+    pass

@@ -1,0 +1,63 @@
+"""The tables. Importing this package registers all of them with `newsletter.db.Model`."""
+
+from newsletter.models.delivery import (
+    NO_BATCH,
+    Attempt,
+    Batch,
+    BatchState,
+    Deferral,
+    Delivery,
+    DeliveryState,
+    Reason,
+)
+from newsletter.models.edition import Edition, EditionList, EditionState, Link, Revision
+from newsletter.models.event import Engagement, Event, EventKind, IngestCursor
+from newsletter.models.rollup import EditionFigures, ExclusionFigures, LinkFigures
+from newsletter.models.subscriber import Domain, Subscriber, Zone
+from newsletter.models.subscription import (
+    ConsentEvent,
+    ConsentKind,
+    MailingList,
+    OptIn,
+    Subscription,
+    SubscriptionStatus,
+)
+from newsletter.models.suppression import EVERYWHERE, Suppression, SuppressionReason
+from newsletter.models.transport import Security, Transport
+
+__all__ = [
+    "EVERYWHERE",
+    "NO_BATCH",
+    "Attempt",
+    "Batch",
+    "BatchState",
+    "ConsentEvent",
+    "ConsentKind",
+    "Deferral",
+    "Delivery",
+    "DeliveryState",
+    "Domain",
+    "Edition",
+    "EditionFigures",
+    "EditionList",
+    "EditionState",
+    "Engagement",
+    "Event",
+    "EventKind",
+    "ExclusionFigures",
+    "IngestCursor",
+    "Link",
+    "LinkFigures",
+    "MailingList",
+    "OptIn",
+    "Reason",
+    "Revision",
+    "Security",
+    "Subscriber",
+    "Subscription",
+    "SubscriptionStatus",
+    "Suppression",
+    "SuppressionReason",
+    "Transport",
+    "Zone",
+]

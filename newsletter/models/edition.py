@@ -1,0 +1,112 @@
+"""Editions: one briefing on its way to one or more lists, its frozen revisions and its links."""
+
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from newsletter.db import Model
+
+
+class EditionState(StrEnum):
+    DRAFT = "draft"
+    APPROVED = "approved"
+    SENDING = "sending"
+    PAUSED = "paused"
+    SENT = "sent"
+    CANCELLED = "cancelled"
+
+
+class Edition(Model):
+    __tablename__ = "edition"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    public_id: Mapped[str] = mapped_column(String(22), unique=True)
+    state: Mapped[EditionState] = mapped_column(default=EditionState.DRAFT)
+    revision: Mapped[int] = mapped_column(SmallInteger)
+    """The newest revision's number."""
+    approved_revision: Mapped[int | None] = mapped_column(SmallInteger)
+    """None: nobody approved the content as it stands."""
+    transport_id: Mapped[int | None] = mapped_column(ForeignKey("transport.id"))
+    """Frozen at approval."""
+    created_at: Mapped[datetime]
+    approved_at: Mapped[datetime | None]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    last_batch: Mapped[int] = mapped_column(default=0)
+    plan_position: Mapped[int] = mapped_column(SmallInteger, default=0)
+    """Which of the edition's lists planning has come to."""
+    plan_cursor: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The last subscriber of that list who has a delivery; planning resumes behind them."""
+    planned_at: Mapped[datetime | None]
+    """When the last delivery was planned; None while planning goes on."""
+
+    __table_args__ = (
+        # The pump asks for editions under way, every few seconds.
+        Index(
+            "ix_edition_under_way",
+            "id",
+            postgresql_where=text("state IN ('sending', 'cancelled') AND finished_at IS NULL"),
+            sqlite_where=text("state IN ('sending', 'cancelled') AND finished_at IS NULL"),
+        ),
+    )
+
+
+class EditionList(Model):
+    """The lists an edition goes to; a person in two of them gets it through the first."""
+
+    __tablename__ = "edition_list"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
+    position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("list.id"))
+    slot_date: Mapped[date | None]
+    """The day whose slot this edition fills, so that a slot is never filled twice."""
+
+    __table_args__ = (
+        UniqueConstraint("edition_id", "list_id"),
+        UniqueConstraint("list_id", "slot_date"),
+    )
+
+
+class Revision(Model):
+    """The content as it stood; a row is written once. `content_hash` is what an approval names."""
+
+    __tablename__ = "revision"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    briefing: Mapped[dict[str, Any]]
+    source_text: Mapped[str] = mapped_column(Text)
+    """What was pasted, kept whatever the parser made of it."""
+    subject: Mapped[str] = mapped_column(String(255))
+    preheader: Mapped[str] = mapped_column(String(255))
+    compiled: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
+    content_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    created_by: Mapped[str] = mapped_column(String(120))
+    approved_at: Mapped[datetime | None]
+    approved_by: Mapped[str | None] = mapped_column(String(120))
+
+
+class Link(Model):
+    """Where link `number` of an edition leads; numbers of one revision are never reused."""
+
+    __tablename__ = "link"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    url: Mapped[str] = mapped_column(Text)
+    story: Mapped[int | None] = mapped_column(SmallInteger)

@@ -1,0 +1,20 @@
+"""The Redis connection and the prefix of every key that is ours."""
+
+from functools import cache
+
+import redis
+
+from newsletter.settings import get_settings
+
+PREFIX = "newsletter:"
+EVENT_STREAM = PREFIX + "events"
+
+
+@cache
+def get_redis() -> "redis.Redis":
+    return redis.Redis.from_url(
+        get_settings().redis_url,
+        socket_timeout=5,
+        socket_connect_timeout=5,
+        health_check_interval=25,
+    )

@@ -1,0 +1,146 @@
+"""What the operator sets; the only reader of the environment.
+
+Each setting is read from `NEWSLETTER_<NAME>`, or from the file that `NEWSLETTER_<NAME>_FILE`
+names (for secrets that an orchestrator mounts). `docs/operate.md` lists them all.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from newsletter.errors import SettingError
+
+PREFIX = "NEWSLETTER_"
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+TEMPLATES = PROJECT_ROOT / "templates"
+
+SAMPLE_SECRET = "sample-secret-for-trying-only-never-for-production"  # noqa: S105
+SHORTEST_SECRET = 32
+
+
+class _FileSource(PydanticBaseSettingsSource):
+    """`NEWSLETTER_X_FILE=/run/secrets/x`: the file's text, without its final newline, is X."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{PREFIX}{field_name.upper()}_FILE")  # noqa: TID251
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except OSError as error:
+            message = f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error.strerror}"
+            raise SettingError(message) from error
+
+    def __call__(self) -> dict[str, Any]:
+        values = {}
+        for name, field in self.settings_cls.model_fields.items():
+            value, key, _ = self.get_field_value(field, name)
+            if value is not None:
+                values[key] = value
+        return values
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    env: Literal["development", "production"] = "development"
+    database_url: str = Field(default=f"sqlite:///{PROJECT_ROOT / 'var' / 'newsletter.db'}")
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    secret_keys: Annotated[tuple[tuple[int, str], ...], NoDecode] = ((0, SAMPLE_SECRET),)
+    """Signing keys as `number:secret`, comma separated, newest first; old ones keep old links good."""
+    address_key: str = SAMPLE_SECRET
+    """Keys the hash that suppressions are kept under. It must never change."""
+    base_url: str = "http://127.0.0.1:8000"
+    mail_domain: str = "mail.example.org"
+    """Domain of Message-IDs, return paths and List-Ids."""
+    state_dir: Path = PROJECT_ROOT / "var"
+    """Delivery journals; must survive a restart of the process and of its container."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+    lease_seconds: float = Field(default=60.0, gt=0)
+    """How long a claimed batch belongs to its worker without a sign of life."""
+    dot_timeout_seconds: float = Field(default=600.0, gt=0)
+    """How long to wait for the answer to a message's final dot (RFC 5321 section 4.5.3.2.6)."""
+    poll_seconds: float = Field(default=5.0, gt=0)
+    """How often a worker looks for due work by itself when no doorbell rings."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _FileSource(settings_cls)
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _read_secret_keys(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        keys = []
+        for part in value.split(","):
+            number, colon, secret = part.strip().partition(":")
+            if not colon or not number.isdigit() or int(number) > 255 or not secret:
+                message = "write each key as number:secret, the number 0 to 255, newest key first"
+                raise ValueError(message)
+            keys.append((int(number), secret))
+        if len({number for number, _ in keys}) != len(keys):
+            message = "two keys carry the same number"
+            raise ValueError(message)
+        return tuple(keys)
+
+    @field_validator("base_url")
+    @classmethod
+    def _check_base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
+            message = "must be an address like https://news.example.org"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _refuse_samples_in_production(self) -> Self:
+        if self.env != "production":
+            return self
+        secrets = [secret for _, secret in self.secret_keys] + [self.address_key]
+        if SAMPLE_SECRET in secrets or any("change-me" in secret for secret in secrets):
+            message = (
+                "SECRET_KEYS and ADDRESS_KEY still hold a sample secret; "
+                "make your own with: newsletter secret"
+            )
+            raise ValueError(message)
+        if any(len(secret) < SHORTEST_SECRET for secret in secrets):
+            message = f"SECRET_KEYS and ADDRESS_KEY need at least {SHORTEST_SECRET} characters each"
+            raise ValueError(message)
+        if not self.base_url.startswith("https://"):
+            message = "BASE_URL must be https in production: one-click unsubscribe needs it"
+            raise ValueError(message)
+        return self
+
+
+@cache
+def get_settings() -> Settings:
+    """The process's settings. Raises `SettingError` with every mistake named, one a line."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for mistake in error.errors():
+            place = ".".join(str(part) for part in mistake["loc"])
+            name = f"{PREFIX}{place.upper()}: " if place else ""
+            lines.append(f"{name}{mistake['msg'].removeprefix('Value error, ')}")
+        raise SettingError("\n".join(lines)) from error

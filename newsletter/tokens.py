@@ -1,0 +1,167 @@
+"""Signed compact tokens: who a link, a pixel, a Message-ID or a return path belongs to.
+
+A token is `key number | sealed ids | MAC`, base64url without padding (base32 in return paths,
+which some servers fold to lower case). It is built like SIV (RFC 5297): the 16-byte MAC, keyed
+BLAKE2b (RFC 7693) over purpose and ids, also masks the ids, so a token shows no number that could
+be counted, and the same ids always give the same token. A token of one purpose opens nothing else.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from dataclasses import dataclass
+from enum import StrEnum
+
+from newsletter.errors import TokenError
+
+MAC_BYTES = 16
+RETURN_PATH_MAC_BYTES = 10  # keeps the local part of a return path below 64 octets
+
+
+class Purpose(StrEnum):
+    OPEN = "open"
+    CLICK = "click"
+    UNSUBSCRIBE = "unsubscribe"
+    VIEW = "view"
+    MESSAGE_ID = "message-id"
+    RETURN_PATH = "return-path"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRef:
+    """The delivery that a token names."""
+
+    edition_id: int
+    subscriber_id: int
+
+    def pack(self) -> bytes:
+        return self.edition_id.to_bytes(4) + self.subscriber_id.to_bytes(6)
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRef:
+    """The subscription that an unsubscribe link ends, and the edition whose link it was."""
+
+    list_id: int
+    edition_id: int
+    subscriber_id: int
+
+    def pack(self) -> bytes:
+        return (
+            self.list_id.to_bytes(4) + self.edition_id.to_bytes(4) + self.subscriber_id.to_bytes(6)
+        )
+
+
+class _Keys:
+    """One secret's two keyed hashes for one purpose, set up once and copied per token."""
+
+    def __init__(self, secret: str, purpose: Purpose, mac_bytes: int) -> None:
+        key = hashlib.sha256(secret.encode()).digest()
+        self._mac = hashlib.blake2b(key=key, person=purpose.encode(), digest_size=mac_bytes)
+        self._mask = hashlib.blake2b(key=key, person=b"mask", digest_size=14)
+
+    def seal(self, ids: bytes) -> bytes:
+        mac = self._mac.copy()
+        mac.update(ids)
+        tag = mac.digest()
+        return self._masked(ids, tag) + tag
+
+    def open(self, sealed: bytes, ids_length: int) -> bytes:
+        masked, tag = sealed[:ids_length], sealed[ids_length:]
+        ids = self._masked(masked, tag)
+        mac = self._mac.copy()
+        mac.update(ids)
+        if not hmac.compare_digest(mac.digest(), tag):
+            message = "unknown token"
+            raise TokenError(message)
+        return ids
+
+    def _masked(self, ids: bytes, tag: bytes) -> bytes:
+        mask = self._mask.copy()
+        mask.update(tag)
+        pad = mask.digest()[: len(ids)]
+        return (int.from_bytes(ids) ^ int.from_bytes(pad)).to_bytes(len(ids))
+
+
+class Tokens:
+    """Makes tokens with the newest secret and reads those of any secret still configured.
+
+    `secret_keys` is (number, secret) pairs, newest first, as `Settings.secret_keys` has them.
+    """
+
+    def __init__(self, secret_keys: tuple[tuple[int, str], ...]) -> None:
+        self._newest = secret_keys[0][0]
+        self._keys = {
+            (number, purpose): _Keys(
+                secret,
+                purpose,
+                RETURN_PATH_MAC_BYTES if purpose is Purpose.RETURN_PATH else MAC_BYTES,
+            )
+            for number, secret in secret_keys
+            for purpose in Purpose
+        }
+
+    def delivery(self, purpose: Purpose, ref: DeliveryRef) -> str:
+        """36 characters of `[A-Za-z0-9_-]`."""
+        return _base64(self._sealed(purpose, ref.pack()))
+
+    def read_delivery(self, purpose: Purpose, token: str) -> DeliveryRef:
+        """Raises `TokenError` for anything that `delivery` did not make for this purpose."""
+        ids = self._opened(purpose, _unbase64(token), 10)
+        return DeliveryRef(int.from_bytes(ids[:4]), int.from_bytes(ids[4:]))
+
+    def unsubscribe(self, ref: SubscriptionRef) -> str:
+        """42 characters of `[A-Za-z0-9_-]`."""
+        return _base64(self._sealed(Purpose.UNSUBSCRIBE, ref.pack()))
+
+    def read_unsubscribe(self, token: str) -> SubscriptionRef:
+        """Raises `TokenError` for anything that `unsubscribe` did not make."""
+        ids = self._opened(Purpose.UNSUBSCRIBE, _unbase64(token), 14)
+        return SubscriptionRef(
+            int.from_bytes(ids[:4]), int.from_bytes(ids[4:8]), int.from_bytes(ids[8:])
+        )
+
+    def return_path(self, ref: DeliveryRef) -> str:
+        """34 characters of `[a-z2-7]`, safe where a server changes the case of local parts."""
+        sealed = self._sealed(Purpose.RETURN_PATH, ref.pack())
+        return base64.b32encode(sealed).decode().rstrip("=").lower()
+
+    def read_return_path(self, token: str) -> DeliveryRef:
+        """Raises `TokenError` for anything that `return_path` did not make; case is ignored."""
+        try:
+            sealed = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
+        except (binascii.Error, ValueError) as error:
+            raise _unknown() from error
+        ids = self._opened(Purpose.RETURN_PATH, sealed, 10)
+        return DeliveryRef(int.from_bytes(ids[:4]), int.from_bytes(ids[4:]))
+
+    def _sealed(self, purpose: Purpose, ids: bytes) -> bytes:
+        return self._newest.to_bytes() + self._keys[self._newest, purpose].seal(ids)
+
+    def _opened(self, purpose: Purpose, sealed: bytes, ids_length: int) -> bytes:
+        mac_bytes = RETURN_PATH_MAC_BYTES if purpose is Purpose.RETURN_PATH else MAC_BYTES
+        if len(sealed) != 1 + ids_length + mac_bytes:
+            raise _unknown()
+        keys = self._keys.get((sealed[0], purpose))
+        if keys is None:
+            raise _unknown()
+        return keys.open(sealed[1:], ids_length)
+
+
+def _unknown() -> TokenError:
+    return TokenError("unknown token")
+
+
+def _base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _unbase64(token: str) -> bytes:
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise _unknown() from error
+    if _base64(raw) != token:  # unused trailing bits would give one token several spellings
+        raise _unknown()
+    return raw

