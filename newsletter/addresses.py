@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,7 +11,9 @@ from email_validator import EmailNotValidError, validate_email
 from newsletter.errors import AddressError
 from newsletter.settings import get_settings
 
-LONGEST_ADDRESS = 254  # RFC 5321 section 4.5.3.1, with erratum 1690
+# Octets; RFC 5321 section 4.5.3.1, with erratum 1690.
+LONGEST_ADDRESS = 254
+LONGEST_LOCAL = 64
 HASH_BYTES = 16
 
 # Anything but the plain shape below is left to email-validator, which costs ten times as much.
@@ -18,7 +21,13 @@ _PLAIN = re.compile(
     r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}",
     re.IGNORECASE | re.ASCII,
 )
-_SPECIAL_USE = ("localhost", "local", "invalid", "test", "arpa", "onion", "internal", "localdomain")
+_SPECIAL_USE = frozenset(
+    {"alt", "arpa", "internal", "invalid", "local", "localdomain", "localhost", "onion", "test"}
+)
+# `user%host@relay` and `host!user@relay` ask the relay to pass the mail on to somebody else.
+_ROUTING = frozenset("%!")
+_TOO_LONG = f"The address is longer than {LONGEST_ADDRESS} octets."
+_HOST_REST = re.compile(r"[a-z0-9.-]+", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +43,7 @@ class Address:
     @property
     def key(self) -> str:
         """What makes two spellings the same person's address."""
-        return f"{self.local.casefold()}@{self.domain}"
+        return f"{unicodedata.normalize('NFC', self.local.casefold())}@{self.domain}"
 
     @property
     def needs_smtputf8(self) -> bool:
@@ -50,14 +59,15 @@ def parse_address(text: str) -> Address:
     if _is_plainly_valid(text):
         local, _, domain = text.rpartition("@")
         return Address(local, domain.lower())
+    if len(text) > LONGEST_ADDRESS:
+        raise AddressError(_TOO_LONG)
     try:
         result = validate_email(text, check_deliverability=False, allow_smtputf8=True)
     except EmailNotValidError as error:
         raise AddressError(str(error)) from error
-    if len(result.normalized) > LONGEST_ADDRESS:
-        message = f"The address is longer than {LONGEST_ADDRESS} characters."
-        raise AddressError(message)
-    return Address(result.local_part, result.ascii_domain)
+    address = Address(result.local_part, result.ascii_domain)
+    _refuse_what_no_server_takes(address)
+    return address
 
 
 def _is_plainly_valid(text: str) -> bool:
@@ -66,10 +76,26 @@ def _is_plainly_valid(text: str) -> bool:
     local, _, domain = text.lower().rpartition("@")
     labels = domain.split(".")
     return (
-        len(local) <= 64
+        len(local) <= LONGEST_LOCAL
         and all(len(label) <= 63 and label[2:4] != "--" for label in labels)
         and labels[-1] not in _SPECIAL_USE
     )
+
+
+def _refuse_what_no_server_takes(address: Address) -> None:
+    """What email-validator lets pass; its own limits count characters where RFC 5321 has octets."""
+    if len(address.local.encode()) > LONGEST_LOCAL:
+        message = f"The part before the @-sign is longer than {LONGEST_LOCAL} octets."
+        raise AddressError(message)
+    # Case folding may lengthen: one ΐ becomes three characters.
+    if max(len(str(address).encode()), len(address.key)) > LONGEST_ADDRESS:
+        raise AddressError(_TOO_LONG)
+    if not _ROUTING.isdisjoint(address.local):
+        message = "Routes through another host (% or ! before the @-sign) are not allowed."
+        raise AddressError(message)
+    if address.domain.rpartition(".")[2] in _SPECIAL_USE:
+        message = "The part after the @-sign is a special-use name that receives no mail."
+        raise AddressError(message)
 
 
 @cache
@@ -89,7 +115,17 @@ def address_hash(address: Address) -> bytes:
 
 
 def mask_address(text: str) -> str:
-    """`ada@readers.example` as `a***@r***.example`, for logs and for pages anybody may open."""
-    local, _, domain = text.rpartition("@")
+    """`ada@readers.example` as `a***@r***.example`, for logs and for pages anybody may open.
+
+    Takes any text, also what is no address, and shows no control character of it.
+    """
+    local, at, domain = text.strip().rpartition("@")
+    if not at:
+        return _first_letter(domain) + "***"
     name, _, rest = domain.partition(".")
-    return f"{local[:1]}***@{name[:1]}***.{rest}"
+    shown_rest = rest if _HOST_REST.fullmatch(rest) else "***"
+    return f"{_first_letter(local)}***@{_first_letter(name)}***.{shown_rest}"
+
+
+def _first_letter(text: str) -> str:
+    return text[:1] if text[:1].isalnum() else ""

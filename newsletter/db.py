@@ -23,6 +23,10 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
@@ -124,5 +128,12 @@ def transaction(engine: Engine | None = None) -> Iterator[Session]:
 def reading(engine: Engine | None = None) -> Iterator[Session]:
     """A session that only reads: on SQLite it neither takes the write lock nor waits for it."""
     chosen = (engine or get_engine()).execution_options(sqlite_begin="DEFERRED")
-    with Session(chosen) as session, session.begin():
+    with Session(chosen, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def insert_or_ignore(session: Session, table: type[Model]) -> PostgresInsert | SqliteInsert:
+    """An INSERT that leaves rows alone whose key is taken already."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgres_insert(table).on_conflict_do_nothing()
+    return sqlite_insert(table).on_conflict_do_nothing()

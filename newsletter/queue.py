@@ -48,7 +48,14 @@ def _producer() -> Celery:
     app.conf.update(
         task_serializer="json",
         task_ignore_result=True,
-        broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 5},
+        # A bell that cannot be rung at once is not worth waiting for.
+        broker_transport_options={
+            "socket_timeout": 5,
+            "socket_connect_timeout": 2,
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0,
+        },
     )
     return app
 

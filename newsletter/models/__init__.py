@@ -10,7 +10,14 @@ from newsletter.models.delivery import (
     DeliveryState,
     Reason,
 )
-from newsletter.models.edition import Edition, EditionList, EditionState, Link, Revision
+from newsletter.models.edition import (
+    CompiledEdition,
+    Edition,
+    EditionList,
+    EditionState,
+    Link,
+    Revision,
+)
 from newsletter.models.event import Engagement, Event, EventKind, IngestCursor
 from newsletter.models.rollup import EditionFigures, ExclusionFigures, LinkFigures
 from newsletter.models.subscriber import Domain, Subscriber, Zone
@@ -31,6 +38,7 @@ __all__ = [
     "Attempt",
     "Batch",
     "BatchState",
+    "CompiledEdition",
     "ConsentEvent",
     "ConsentKind",
     "Deferral",

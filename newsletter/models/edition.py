@@ -93,7 +93,6 @@ class Revision(Model):
     """What was pasted, kept whatever the parser made of it."""
     subject: Mapped[str] = mapped_column(String(255))
     preheader: Mapped[str] = mapped_column(String(255))
-    compiled: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
     content_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(120))
@@ -101,8 +100,19 @@ class Revision(Model):
     approved_by: Mapped[str | None] = mapped_column(String(120))
 
 
+class CompiledEdition(Model):
+    """A revision in the dress of one list, as `newsletter.render.compiled.Compiled.to_bytes` has it."""
+
+    __tablename__ = "compiled_edition"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
+    revision: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    list_id: Mapped[int] = mapped_column(ForeignKey("list.id"), primary_key=True)
+    form: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class Link(Model):
-    """Where link `number` of an edition leads; numbers of one revision are never reused."""
+    """Where link `number` of an edition leads."""
 
     __tablename__ = "link"
 

@@ -273,6 +273,22 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 0"),
     )
     op.create_table(
+        "compiled_edition",
+        sa.Column("edition_id", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.SmallInteger(), nullable=False),
+        sa.Column("list_id", sa.Integer(), nullable=False),
+        sa.Column("form", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["edition_id"], ["edition.id"], name=op.f("fk_compiled_edition_edition_id_edition")
+        ),
+        sa.ForeignKeyConstraint(
+            ["list_id"], ["list.id"], name=op.f("fk_compiled_edition_list_id_list")
+        ),
+        sa.PrimaryKeyConstraint(
+            "edition_id", "revision", "list_id", name=op.f("pk_compiled_edition")
+        ),
+    )
+    op.create_table(
         "consent_event",
         sa.Column(
             "id",
@@ -407,7 +423,6 @@ def upgrade() -> None:
         sa.Column("source_text", sa.Text(), nullable=False),
         sa.Column("subject", sa.String(length=255), nullable=False),
         sa.Column("preheader", sa.String(length=255), nullable=False),
-        sa.Column("compiled", sa.LargeBinary(), nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("created_by", sa.String(length=120), nullable=False),
@@ -462,6 +477,7 @@ def downgrade() -> None:
     op.drop_table("deferral")
     op.drop_index(op.f("ix_consent_event_subscriber_id"), table_name="consent_event")
     op.drop_table("consent_event")
+    op.drop_table("compiled_edition")
     op.drop_index(
         "ix_batch_ready",
         table_name="batch",

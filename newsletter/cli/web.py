@@ -1,0 +1,33 @@
+"""`newsletter web`: serves the public pages and the links of the mails."""
+
+import click
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+
+from newsletter.settings import get_settings
+
+SECONDS_TO_STOP = 10
+
+
+@click.command("web")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65_535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(min=1))
+def command(host: str, port: int, workers: int) -> None:
+    """Serve the public pages, the open pixel, the click redirect and unsubscribing."""
+    settings = get_settings()
+    Granian(
+        "newsletter.web.app:create_app",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        factory=True,
+        workers=workers,
+        http=HTTPModes.http1,
+        websockets=False,
+        # An access log would hold the tokens of every link.
+        log_access=False,
+        log_level=LogLevels(settings.log_level.lower()),
+        workers_kill_timeout=SECONDS_TO_STOP,
+    ).serve()

@@ -1,0 +1,233 @@
+"""Marks inside a line: **bold**, *emphasis*, [links](https://…), ![images](…) and entities."""
+
+import html
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from newsletter.compose.briefing import Image, RichText, Span, plain
+
+# No part of a pattern can run across the bracket that starts the next try, so that the time
+# stays linear whatever the text.
+_ADDRESS = r"<?(?:[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*){0,4})>?"
+_TARGET = rf"\(\s{{0,9}}{_ADDRESS}(?:\s{{1,9}}[\"'“][^\"'”()]{{0,200}}[\"'”])?\s{{0,9}}\)"
+_IMAGE = rf"!\[[^\[\]]{{0,500}}\]{_TARGET}"
+_TOKEN = re.compile(
+    rf"""
+      (?P<escape> \\[!-/:-@\[-`{{-~] )
+    | (?P<image> \[{_IMAGE}\]{_TARGET} | {_IMAGE} )
+    | (?P<link> \[[^\[\]]{{1,500}}\]{_TARGET} )
+    | (?P<address> <https?://[^\s<>]{{1,2000}}> )
+    | (?P<entity> &(?:\#[0-9]{{1,7}}|\#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}}); )
+    | (?P<html> </?[A-Za-z][^<>]{{0,300}}> | <!--[^<>]{{0,300}}--> )
+    | (?P<run> \*+ | _+ )
+    """,
+    re.VERBOSE,
+)
+_PARTS = re.compile(rf"!?\[(?P<label>[^\[\]]*)\]\(\s*<?(?P<target>{_ADDRESS[2:-2]})")
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
+
+
+class Problem(NamedTuple):
+    """`index` counts characters of the text that was read."""
+
+    code: str
+    message: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    rich: RichText
+    images: tuple[Image, ...]
+    problems: tuple[Problem, ...]
+
+
+def read_inline(text: str) -> Inline:
+    reader = _Reader()
+    reader.read(text)
+    return Inline(strip(reader.spans()), tuple(reader.images), tuple(reader.problems))
+
+
+def strip(rich: RichText) -> RichText:
+    text = plain(rich)
+    return cut(rich, len(text) - len(text.lstrip()), len(text.rstrip()))
+
+
+def cut(rich: RichText, start: int, end: int) -> RichText:
+    """The characters from `start` to `end` of the visible text, in their styles."""
+    kept = []
+    at = 0
+    for span in rich:
+        text = span.text[max(start - at, 0) : max(end - at, 0)]
+        if text:
+            kept.append(replace(span, text=text))
+        at += len(span.text)
+    return tuple(kept)
+
+
+def joined(riches: Iterable[RichText], separator: str) -> RichText:
+    spans: list[Span] = []
+    for rich in riches:
+        spans += [Span(separator), *rich] if spans else rich
+    return tuple(spans)
+
+
+@dataclass(slots=True)
+class _Mark:
+    """A run of * or _ that may open or close a style."""
+
+    text: str
+    index: int
+    opens: bool
+    closes: bool
+    used: bool = False
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.pieces: list[Span | _Mark] = []
+        self.images: list[Image] = []
+        self.problems: list[Problem] = []
+
+    def read(self, text: str, *, base: int = 0, href: str | None = None) -> None:
+        done = 0
+        for match in _TOKEN.finditer(text):
+            self._add(text[done : match.start()], href)
+            self._token(match, base, href)
+            done = match.end()
+        self._add(text[done:], href)
+
+    def spans(self) -> RichText:
+        strong = self._paired(lambda mark: len(mark.text) in (2, 3))
+        emphasis = self._paired(lambda mark: len(mark.text) in (1, 3))
+        is_strong = is_emphasis = False
+        spans = []
+        for number, piece in enumerate(self.pieces):
+            if isinstance(piece, Span):
+                spans.append(replace(piece, strong=is_strong, emphasis=is_emphasis))
+                continue
+            is_strong ^= number in strong
+            is_emphasis ^= number in emphasis
+            if not piece.used:
+                self._unpaired(piece)
+                spans.append(Span(piece.text, strong=is_strong, emphasis=is_emphasis))
+        return tuple(_merged(spans))
+
+    def _token(self, match: re.Match[str], base: int, href: str | None) -> None:
+        text = match[0]
+        index = base + match.start()
+        match match.lastgroup:
+            case "escape":
+                self._add(text[1], href)
+            case "image":
+                self._image(text)
+            case "link":
+                self._link(text, index)
+            case "address":
+                self._add(text[1:-1], text[1:-1])
+            case "entity":
+                self._add(_decoded(text), href)
+            case "html":
+                message = f"HTML is shown as written: {text[:60]}. Take it out or use **bold**."
+                self.problems.append(Problem("raw-html", message, index))
+                self._add(text, href)
+            case _:
+                self._marks(match, index)
+
+    def _image(self, text: str) -> None:
+        # A linked image is [![alt](src)](target); only the picture inside is kept.
+        if parts := _PARTS.match(text, text.index("![")):
+            self.images.append(Image(_decoded_all(parts["target"]), _decoded_all(parts["label"])))
+
+    def _link(self, text: str, index: int) -> None:
+        parts = _PARTS.match(text)
+        if not parts:
+            self._add(text, None)
+            return
+        target = _decoded_all(parts["target"])
+        if not _is_web_address(target):
+            message = (
+                f"The link to “{target[:80]}” was dropped: only http and https links are kept."
+            )
+            self.problems.append(Problem("link-bad", message, index))
+        self.read(parts["label"], base=index + 1, href=target if _is_web_address(target) else None)
+
+    def _marks(self, match: re.Match[str], index: int) -> None:
+        text, run = match.string, match[0]
+        before = text[match.start() - 1 : match.start()]
+        after = text[match.end() : match.end() + 1]
+        opens = bool(after) and not after.isspace()
+        closes = bool(before) and not before.isspace()
+        if run[0] == "_" or len(run) == 1:
+            opens = opens and not _is_ascii_word(before)
+            closes = closes and not _is_ascii_word(after)
+        halves = [run] if len(run) != 4 else [run[:2], run[2:]]
+        for half in halves:
+            self.pieces.append(_Mark(half, index, opens=opens, closes=closes))
+
+    def _paired(self, wanted: Callable[[_Mark], bool]) -> set[int]:
+        pairs: set[int] = set()
+        opened: dict[str, int] = {}
+        for number, mark in enumerate(self.pieces):
+            if isinstance(mark, Span) or not wanted(mark):
+                continue
+            character = mark.text[0]
+            if mark.closes and character in opened:
+                first = opened.pop(character)
+                pairs |= {first, number}
+                mark.used = True
+                self._use(first)
+            elif mark.opens and character not in opened:
+                opened[character] = number
+        return pairs
+
+    def _use(self, number: int) -> None:
+        mark = self.pieces[number]
+        if isinstance(mark, _Mark):
+            mark.used = True
+
+    def _unpaired(self, mark: _Mark) -> None:
+        if mark.text == "**":
+            message = "A ** without its partner is shown as written. Add the other or delete it."
+            self.problems.append(Problem("raw-markup", message, mark.index))
+
+    def _add(self, text: str, href: str | None) -> None:
+        if text:
+            self.pieces.append(Span(text, href=href))
+
+
+def _merged(spans: Iterable[Span]) -> Iterator[Span]:
+    """Neighbours in the same style as one span."""
+    style: Span | None = None
+    texts: list[str] = []
+    for span in spans:
+        if style and replace(span, text="") != style:
+            yield replace(style, text="".join(texts))
+            texts = []
+        style = replace(span, text="")
+        texts.append(span.text)
+    if style:
+        yield replace(style, text="".join(texts))
+
+
+def _decoded(entity: str) -> str:
+    return _UNSEEN.sub("", html.unescape(entity).replace("\u00a0", " "))
+
+
+def _decoded_all(text: str) -> str:
+    return _decoded(text).strip()
+
+
+def _is_web_address(target: str) -> bool:
+    try:
+        parts = urlsplit(target)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _is_ascii_word(character: str) -> bool:
+    return character.isascii() and character.isalnum()

@@ -1,0 +1,149 @@
+"""Reads a briefing as newsrooms paste it; whatever the text, it answers with findings."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from newsletter.compose.briefing import Briefing, KeyPoint
+from newsletter.compose.dates import date_of, mentions
+from newsletter.compose.findings import Finding, Findings
+from newsletter.compose.head import Head, Title, find_title, read_head, story_start
+from newsletter.compose.matching import stories_of
+from newsletter.compose.outline import Text, outline, without_residue
+from newsletter.compose.reading import MAX_BLOCKS, MAX_BYTES, Line, blocks, clean_lines, decode
+from newsletter.compose.review import (
+    review_credits,
+    review_date,
+    review_points,
+    review_quotes,
+    review_stories,
+)
+from newsletter.compose.sentences import width
+from newsletter.compose.stories import Stories, read_stories
+from newsletter.compose.units import Unit, units
+
+# Lines of one block can be units of their own as well.
+_MAX_UNITS = 2 * MAX_BLOCKS
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """`briefing` is None when the text has no title or no story; an error then says why."""
+
+    briefing: Briefing | None
+    findings: tuple[Finding, ...]
+
+
+def read_briefing(raw: bytes, *, today: datetime.date) -> Parsed:
+    findings = Findings()
+    if len(raw) > MAX_BYTES:
+        return _too_large(findings)
+    text = decode(raw, findings)
+    if text is None:
+        return Parsed(None, findings.in_reading_order())
+    return Parsed(_briefing(text, today, findings), findings.in_reading_order())
+
+
+def parse(text: str, *, today: datetime.date) -> Parsed:
+    """`today` decides the year of a date that has none."""
+    findings = Findings()
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        return _too_large(findings)
+    return Parsed(_briefing(text, today, findings), findings.in_reading_order())
+
+
+def _too_large(findings: Findings) -> Parsed:
+    message = (
+        f"The text is larger than {MAX_BYTES // 1024} KB. A briefing has no more than a few pages."
+    )
+    findings.error("too-large", message)
+    return Parsed(None, findings.in_reading_order())
+
+
+def _briefing(text: str, today: datetime.date, findings: Findings) -> Briefing | None:
+    found = _units(clean_lines(text, findings), findings)
+    if found is None:
+        return None
+    if not found:
+        findings.error("empty", "There is no text.")
+        return None
+    cleaned = Text(without_residue(found, findings))
+    title = find_title(cleaned.units)
+    if title is None:
+        message = "There is no title. Put it on the first line, as in “[Series] Title”."
+        findings.error("no-title", message, found[0].place())
+        return None
+    return _read(cleaned, title, today, findings)
+
+
+def _units(lines: Sequence[Line], findings: Findings) -> list[Unit] | None:
+    parts = list(blocks(list(lines)))
+    filled = sum(map(len, parts))
+    widest = max((width(line.text) for block in parts for line in block), default=0)
+    is_tight = filled >= 4 * len(parts) and widest > 120
+    found = (
+        []
+        if len(parts) > MAX_BLOCKS
+        else [unit for block in parts for unit in units(block, findings, is_tight=is_tight)]
+    )
+    if len(parts) > MAX_BLOCKS or len(found) > _MAX_UNITS:
+        message = f"There are more than {MAX_BLOCKS} paragraphs. Split the text."
+        findings.error("too-many-blocks", message)
+        return None
+    return found
+
+
+def _read(text: Text, title: Title, today: datetime.date, findings: Findings) -> Briefing | None:
+    parts = outline(text, title.end)
+    start = story_start(text, title.end, parts)
+    head = read_head(text, title, start=start, findings=findings)
+    stories = read_stories(text, parts, start=start, findings=findings)
+    if not any(stories.drafts):
+        message = "There is no story. A story is a headline with its text below it."
+        findings.error("no-story", message, title.unit.place())
+        return None
+    if not parts.heads:
+        findings.hint("no-sections", "There are no section heads; all stories are in one section.")
+    credits = stories.credits | head.credits
+    points = stories_of(
+        [unit.plain for unit in head.points], [draft.headline for draft in stories.drafts]
+    )
+    review_stories(stories, findings)
+    review_points(head.points, points, findings)
+    review_credits(credits, findings)
+    review_quotes(text.units, findings)
+    return Briefing(
+        title=title.text,
+        series=title.series,
+        credits=credits,
+        date=_date(head, text, today, findings),
+        intro=tuple(head.intro),
+        key_points=tuple(
+            KeyPoint(unit.plain, story) for unit, story in zip(head.points, points, strict=True)
+        ),
+        sections=tuple(part.section() for part in stories.parts if part.drafts),
+        language=_language(text),
+    )
+
+
+def _date(head: Head, text: Text, today: datetime.date, findings: Findings) -> datetime.date | None:
+    everywhere = [mention for unit in text.units for mention in mentions(unit.plain)]
+    dating = date_of([mention for mention, _ in head.dates], everywhere, today=today)
+    unit = None
+    if dating:
+        unit = next(unit for mention, unit in head.dates if mention.text == dating.mention.text)
+    review_date(dating, unit, findings)
+    return dating.date if dating else None
+
+
+def _language(text: Text) -> str:
+    chinese = sum(
+        "\u3400" <= character <= "\u9fff" for unit in text.units for character in unit.plain
+    )
+    latin = sum(
+        character.isalpha() and character < "\u0250"
+        for unit in text.units
+        for character in unit.plain
+    )
+    # A Chinese character says about as much as two letters.
+    return "zh" if 2 * chinese > latin else "en"

@@ -1,0 +1,294 @@
+"""One claimed batch on its way: lanes send, one committer intends ahead of them and records behind.
+
+A lane is one connection. It takes the next reader only when the committer has declared them in the
+database, notes in the journal that content goes out, and hands in what came of it.
+"""
+
+import asyncio
+import logging
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import Engine
+
+from newsletter.addresses import parse_address
+from newsletter.clock import utc_now
+from newsletter.db import transaction
+from newsletter.deliver import ledger
+from newsletter.deliver.connections import Connections
+from newsletter.deliver.journal import Journal
+from newsletter.deliver.ledger import Claim, Reader
+from newsletter.deliver.outcome import Outcome, outcome_of
+from newsletter.deliver.smtp import (
+    AnswerLost,
+    ConnectionLost,
+    Endpoint,
+    Envelope,
+    SmtpConnection,
+    TransportRefused,
+)
+from newsletter.errors import FencedError, InputError, RenderError
+from newsletter.models import DeliveryState, Reason
+from newsletter.render.message import Assembler
+from newsletter.render.recipient import Recipient
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 100
+"""People declared at once: the most that a lost host leaves in doubt."""
+TICK_SECONDS = 1.0
+"""How soon a running batch notices a pause, a cancellation and people who leave."""
+MOST_FAILED_CONNECTIONS = 5
+TRANSPORT_PAUSE = timedelta(seconds=30)
+"""How long a batch rests when its transport takes no connection."""
+EXIT_FENCED = 75
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """Where a batch goes out, and through how much."""
+
+    endpoint: Endpoint
+    connections: Connections
+    most_connections: int
+    messages_per_connection: int
+
+
+class _Withdrawn(Exception):  # noqa: N818
+    """A message must not go out after all: the edition stopped, or its reader left."""
+
+
+class BatchRun:
+    def __init__(
+        self,
+        claim: Claim,
+        *,
+        engine: Engine,
+        journal: Journal,
+        wire: Wire,
+        assemblers: Mapping[int, Assembler],
+        lease: timedelta,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """`assemblers` holds one for each list that the batch's readers came by."""
+        self._claim = claim
+        self._readers = claim.readers
+        self._engine = engine
+        self._journal = journal
+        self._wire = wire
+        self._assemblers = assemblers
+        self._lease = lease
+        self._should_stop = should_stop
+        self._lease_ends = time.monotonic() + lease.total_seconds()
+
+        self._next = 0
+        self._intended = 0
+        self._again: deque[Reader] = deque()
+        self._left: dict[int, Reason] = {}
+        self._left_asked_at = time.monotonic()
+        self._is_open = True
+        self._lanes_are_done = False
+        self._failed_connections = 0
+        self._outcomes: list[Outcome] = []
+        self._excluded: dict[int, Reason] = {}
+        self._moved = asyncio.Event()
+        self._wanted = asyncio.Event()
+        self.tally: Counter[str] = Counter()
+
+    async def send(self) -> None:
+        """Send the batch as far as it may be sent, record what came of it, and give it back.
+
+        After a database error no more content goes out; answers still under way are awaited and
+        journalled, then the error is raised.
+        """
+        committer = asyncio.create_task(self._commit_until_done())
+        lanes = min(self._wire.most_connections, len(self._readers))
+        ends = await asyncio.gather(
+            *(self._run_lane() for _ in range(lanes)), return_exceptions=True
+        )
+        self._lanes_are_done = True
+        self._wanted.set()
+        await committer
+        for end in ends:
+            if end is not None:
+                raise end
+
+    async def _run_lane(self) -> None:
+        connection: SmtpConnection | None = None
+        try:
+            while (reader := await self._take()) is not None:
+                try:
+                    connection = connection or await self._wire.connections.take(
+                        self._wire.endpoint
+                    )
+                    outcome = await self._deliver(reader, connection)
+                    self._outcomes.append(outcome)  # after the await: the committer swaps the list
+                    self._failed_connections = 0
+                except (ConnectionLost, TransportRefused) as trouble:
+                    self._again.append(reader)
+                    await self._rest_after(trouble)
+                except _Withdrawn:
+                    self._again.append(reader)
+                if connection is not None and not self._is_worth_keeping(connection):
+                    self._release(connection)
+                    connection = None
+        finally:
+            if connection is not None:
+                self._release(connection)
+
+    async def _take(self) -> Reader | None:
+        """The next reader who may be mailed; None when there is nobody, or nobody any more."""
+        while self._is_open:
+            if time.monotonic() >= self._lease_ends:
+                await self._next_commit()
+                continue
+            if self._again:
+                reader = self._again.popleft()
+            elif self._next < self._intended:
+                reader = self._readers[self._next]
+                self._next += 1
+            elif self._next == len(self._readers):
+                return None
+            else:
+                await self._next_commit()
+                continue
+            if self._intended - self._next < WINDOW // 2:
+                self._wanted.set()
+            reason = self._left.get(reader.subscriber_id)
+            if reason is None:
+                return reader
+            self._excluded[reader.subscriber_id] = reason
+        return None
+
+    async def _next_commit(self) -> None:
+        self._wanted.set()
+        self._moved.clear()
+        await self._moved.wait()
+
+    async def _deliver(self, reader: Reader, connection: SmtpConnection) -> Outcome:
+        lease, subscriber_id = self._claim.lease, reader.subscriber_id
+        try:
+            envelope, content = self._message(reader)
+        except (InputError, RenderError) as error:
+            logger.warning(
+                "message cannot be made",
+                extra={"subscriber_id": subscriber_id, "error": type(error).__name__},
+            )
+            return Outcome(subscriber_id, DeliveryState.FAILED, Reason.UNSENDABLE)
+
+        def note_that_content_goes() -> None:
+            if not self._may_write(subscriber_id):
+                raise _Withdrawn
+            self._journal.going(lease, subscriber_id)
+
+        try:
+            reply = await connection.send(envelope, content, before_content=note_that_content_goes)
+        except AnswerLost:
+            return Outcome(subscriber_id, DeliveryState.UNCERTAIN, Reason.ANSWER_LOST)
+        self._journal.answered(lease, subscriber_id, reply)
+        return outcome_of(subscriber_id, reply)
+
+    def _message(self, reader: Reader) -> tuple[Envelope, bytes]:
+        recipient = Recipient(
+            subscriber_id=reader.subscriber_id,
+            list_id=reader.list_id,
+            address=parse_address(reader.address),
+            name=reader.name,
+            joined_on=reader.joined_on,
+        )
+        assembler = self._assemblers[reader.list_id]
+        # RFC 5322: the Date of a message is when it was first put on its way.
+        content = assembler.message(recipient, date=reader.first_at or utc_now())
+        return Envelope(assembler.return_path(recipient), reader.address), content
+
+    def _may_write(self, subscriber_id: int) -> bool:
+        return (
+            self._is_open
+            and subscriber_id not in self._left
+            and time.monotonic() < self._lease_ends
+        )
+
+    def _is_worth_keeping(self, connection: SmtpConnection) -> bool:
+        return connection.is_usable and connection.messages < self._wire.messages_per_connection
+
+    def _release(self, connection: SmtpConnection) -> None:
+        self._wire.connections.give_back(
+            connection, most_messages=self._wire.messages_per_connection
+        )
+
+    async def _rest_after(self, trouble: ConnectionLost | TransportRefused) -> None:
+        self._failed_connections += 1
+        if self._failed_connections >= MOST_FAILED_CONNECTIONS:
+            self._close()
+            logger.warning("transport rests", extra={"error": str(trouble)})
+            return
+        await asyncio.sleep(0.05 * self._failed_connections)
+
+    def _close(self) -> None:
+        self._is_open = False
+        self._moved.set()
+
+    async def _commit_until_done(self) -> None:
+        try:
+            while True:
+                is_last = self._lanes_are_done
+                await self._commit(is_last=is_last)
+                if is_last:
+                    return
+                if self._should_stop():
+                    self._close()
+                try:
+                    async with asyncio.timeout(TICK_SECONDS):
+                        await self._wanted.wait()
+                except TimeoutError:
+                    pass
+                self._wanted.clear()
+        except FencedError:
+            # Whoever took over counts on this process sending nothing more, in any of its lanes.
+            # The journal stays: recovery settles with it what was still on the wire.
+            logger.exception("fenced", extra={"batch": self._claim.lease.batch})
+            logging.shutdown()
+            os._exit(EXIT_FENCED)
+        finally:
+            self._close()
+
+    async def _commit(self, *, is_last: bool) -> None:
+        outcomes, self._outcomes = self._outcomes, []
+        excluded, self._excluded = self._excluded, {}
+        upto = min(len(self._readers), max(self._intended, self._next + WINDOW))
+        asked_at = time.monotonic()
+        if is_last:
+            await asyncio.to_thread(self._end_claim, outcomes, excluded)
+        elif await asyncio.to_thread(self._open_window, outcomes, excluded, upto):
+            self._intended = upto
+            self._lease_ends = asked_at + self._lease.total_seconds()
+            self._moved.set()
+        else:
+            self._close()
+        self.tally.update(outcome.state.name.lower() for outcome in outcomes)
+
+    def _open_window(self, outcomes: list[Outcome], excluded: dict[int, Reason], upto: int) -> bool:
+        """One transaction: the intent of the next window and the outcomes of the last."""
+        lease, now = self._claim.lease, utc_now()
+        upto_id = self._readers[upto - 1].subscriber_id if upto else 0
+        with transaction(self._engine) as session:
+            may_go_on = ledger.intend(session, lease, upto=upto_id, now=now, extend=self._lease)
+            ledger.record(session, lease, outcomes, revision=self._claim.revision, at=now)
+            ledger.exclude(session, lease, excluded)
+            if time.monotonic() - self._left_asked_at >= TICK_SECONDS:
+                self._left = ledger.who_left(session, lease)
+                self._left_asked_at = time.monotonic()
+        return may_go_on
+
+    def _end_claim(self, outcomes: list[Outcome], excluded: dict[int, Reason]) -> None:
+        lease, now = self._claim.lease, utc_now()
+        is_resting = self._failed_connections >= MOST_FAILED_CONNECTIONS
+        with transaction(self._engine) as session:
+            ledger.require_held(session, lease)
+            ledger.record(session, lease, outcomes, revision=self._claim.revision, at=now)
+            ledger.exclude(session, lease, excluded)
+            ledger.give_back(session, lease, due_at=now + TRANSPORT_PAUSE if is_resting else now)

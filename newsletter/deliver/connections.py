@@ -1,0 +1,58 @@
+"""The open connections of one worker process; they live from batch to batch and close when idle."""
+
+import asyncio
+from collections import defaultdict
+
+from newsletter.deliver.smtp import Endpoint, SmtpConnection
+
+IDLE_SECONDS = 20.0
+
+
+class Connections:
+    """Used on one event loop; at most one batch is sent at a time, so nobody else takes from it."""
+
+    def __init__(self) -> None:
+        self._idle: dict[Endpoint, list[SmtpConnection]] = defaultdict(list)
+        self._closing: asyncio.TimerHandle | None = None
+        self._goodbyes: set[asyncio.Task[None]] = set()
+
+    async def take(self, endpoint: Endpoint) -> SmtpConnection:
+        """An idle connection, else a new one. Raises what `SmtpConnection.open` raises."""
+        self._stop_closing()
+        while self._idle[endpoint]:
+            connection = self._idle[endpoint].pop()
+            if connection.is_alive():
+                return connection
+        return await SmtpConnection.open(endpoint)
+
+    def give_back(self, connection: SmtpConnection, *, most_messages: int) -> None:
+        if not connection.is_usable:
+            return
+        if connection.messages >= most_messages:
+            self._say_goodbye(connection)
+            return
+        self._idle[connection.endpoint].append(connection)
+        self._stop_closing()
+        loop = asyncio.get_running_loop()
+        self._closing = loop.call_later(IDLE_SECONDS, self._close_idle)
+
+    async def close(self) -> None:
+        self._stop_closing()
+        self._close_idle()
+        await asyncio.gather(*self._goodbyes, return_exceptions=True)
+
+    def _close_idle(self) -> None:
+        for connections in self._idle.values():
+            for connection in connections:
+                self._say_goodbye(connection)
+        self._idle.clear()
+
+    def _say_goodbye(self, connection: SmtpConnection) -> None:
+        task = asyncio.get_running_loop().create_task(connection.quit())
+        self._goodbyes.add(task)
+        task.add_done_callback(self._goodbyes.discard)
+
+    def _stop_closing(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+            self._closing = None

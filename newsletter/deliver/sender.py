@@ -1,0 +1,155 @@
+"""Sends due batches: claim, then per window intend, send and record, then give the batch back.
+
+One `Sender` lives in each worker process. Its event loop, its connections and its journal outlive
+a batch; no transaction is ever open while the network is waited for.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import uvloop
+from sqlalchemy import Engine
+
+from newsletter.clock import utc_now
+from newsletter.db import reading, transaction
+from newsletter.deliver import ledger
+from newsletter.deliver.batch_run import BatchRun, Wire
+from newsletter.deliver.connections import Connections
+from newsletter.deliver.journal import FOLDER, Journal
+from newsletter.deliver.ledger import Claim
+from newsletter.deliver.recovery import recover
+from newsletter.deliver.transports import endpoint_of
+from newsletter.models import CompiledEdition, Transport
+from newsletter.render.compiled import Compiled
+from newsletter.render.message import Assembler
+from newsletter.settings import Settings
+from newsletter.tokens import Tokens
+
+logger = logging.getLogger(__name__)
+
+ASSEMBLERS_KEPT = 16
+
+ShouldStop = Callable[[], bool]
+
+
+class Sender:
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._lease = timedelta(seconds=settings.lease_seconds)
+        self._folder: Path = settings.state_dir / FOLDER
+        self._journal = Journal.create(self._folder)
+        self._tokens = Tokens(settings.secret_keys)
+        self._assemblers: OrderedDict[tuple[int, int, int], Assembler] = OrderedDict()
+        self._connections = Connections()
+        self._busy = threading.Lock()
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def drain(self, *, seconds: float, should_stop: ShouldStop = lambda: False) -> int:
+        """Send what is due until nothing is, `seconds` have passed, or `should_stop` says so.
+
+        Returns how many batches were worked on. A second call while one runs in this process
+        returns at once: a doorbell that rings twice means nothing more than one that rings once.
+        """
+        if not self._busy.acquire(blocking=False):
+            return 0
+        try:
+            recover(self._engine, self._folder, now=utc_now())
+            return self._drain_until(time.monotonic() + seconds, should_stop)
+        finally:
+            self._busy.release()
+
+    def has_due_work(self) -> bool:
+        with reading(self._engine) as session:
+            return ledger.has_due_work(session, now=utc_now())
+
+    def close(self) -> None:
+        """Wait for a drain that is running, then close the connections and the journal."""
+        self._busy.acquire()
+        self._on_loop(self._connections.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._journal.close()
+
+    def _drain_until(self, deadline: float, should_stop: ShouldStop) -> int:
+        batches = 0
+        while time.monotonic() < deadline and not should_stop():
+            with transaction(self._engine) as session:
+                claim = ledger.claim(session, now=utc_now(), lease=self._lease)
+            if claim is None:
+                break
+            self._send(claim, should_stop)
+            batches += 1
+        return batches
+
+    def _send(self, claim: Claim, should_stop: ShouldStop) -> None:
+        is_recorded = False
+        try:
+            run = BatchRun(
+                claim,
+                engine=self._engine,
+                journal=self._journal,
+                wire=self._wire(claim),
+                assemblers={
+                    list_id: self._assembler(claim, list_id)
+                    for list_id in {reader.list_id for reader in claim.readers}
+                },
+                lease=self._lease,
+                should_stop=should_stop,
+            )
+            self._on_loop(run.send())
+            is_recorded = True
+        finally:
+            if is_recorded:
+                self._journal.forget()
+            else:
+                # Recovery finds what the journal holds by its lock being free; a new one follows.
+                self._journal.abandon()
+                self._journal = Journal.create(self._folder)
+        logger.info("batch delivered", extra=_named(claim) | dict(run.tally))
+
+    def _wire(self, claim: Claim) -> Wire:
+        with reading(self._engine) as session:
+            transport = session.get_one(Transport, claim.transport_id)
+        return Wire(
+            endpoint=endpoint_of(transport, self._settings),
+            connections=self._connections,
+            most_connections=transport.connections,
+            messages_per_connection=transport.messages_per_connection,
+        )
+
+    def _assembler(self, claim: Claim, list_id: int) -> Assembler:
+        key = (claim.lease.edition_id, claim.revision, list_id)
+        if key in self._assemblers:
+            self._assemblers.move_to_end(key)
+            return self._assemblers[key]
+        with reading(self._engine) as session:
+            form = session.get_one(CompiledEdition, key).form
+        assembler = Assembler(Compiled.from_bytes(form), self._tokens)
+        self._assemblers[key] = assembler
+        if len(self._assemblers) > ASSEMBLERS_KEPT:
+            self._assemblers.popitem(last=False)
+        return assembler
+
+    def _on_loop(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+
+def _named(claim: Claim) -> dict[str, Any]:
+    return {"edition_id": claim.lease.edition_id, "batch": claim.lease.batch}

@@ -1,0 +1,219 @@
+"""Makes editions of briefings; every change is a new revision, and a new revision voids approval."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from newsletter.compose.briefing import Briefing, from_json, plain, to_json
+from newsletter.errors import InputError, NotFoundError, StateError
+from newsletter.models import (
+    CompiledEdition,
+    Edition,
+    EditionList,
+    EditionState,
+    Link,
+    MailingList,
+    Revision,
+)
+from newsletter.render.compile import compile_edition
+from newsletter.render.compiled import Compiled
+from newsletter.render.masthead import Masthead
+from newsletter.settings import Settings
+
+PREHEADER_LENGTH = 110
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one revision holds; `source_text` is the text as it was pasted."""
+
+    briefing: Briefing
+    source_text: str
+    subject: str
+    preheader: str
+
+
+def content_of(briefing: Briefing, source_text: str) -> Content:
+    """The subject is the title; the preheader is the first key points, or the intro."""
+    points = " · ".join(point.text.rstrip(".。") for point in briefing.key_points)
+    preheader = points or " ".join(plain(rich) for rich in briefing.intro)
+    return Content(briefing, source_text, briefing.title, _shortened(preheader or briefing.title))
+
+
+def create_edition(
+    session: Session,
+    content: Content,
+    *,
+    lists: Sequence[MailingList],
+    settings: Settings,
+    created_by: str,
+    now: datetime,
+) -> Edition:
+    """A draft with its first revision. Raises `InputError` and `RenderError` as rendering does."""
+    if not lists:
+        message = "An edition needs at least one list to go to."
+        raise InputError(message)
+    edition = Edition(
+        public_id=secrets.token_urlsafe(16), state=EditionState.DRAFT, revision=0, created_at=now
+    )
+    session.add(edition)
+    session.flush()
+    for position, mailing_list in enumerate(lists):
+        session.add(EditionList(edition_id=edition.id, position=position, list_id=mailing_list.id))
+    session.flush()
+    _add_revision(session, edition, content, settings=settings, by=created_by, now=now)
+    return edition
+
+
+def revise_edition(
+    session: Session,
+    edition_id: int,
+    content: Content,
+    *,
+    settings: Settings,
+    revised_by: str,
+    now: datetime,
+) -> Edition:
+    """Replace the content: the edition is a draft again, whoever had approved it before.
+
+    Raises `StateError` once sending has begun.
+    """
+    edition = get_edition(session, edition_id)
+    if edition.state not in (EditionState.DRAFT, EditionState.APPROVED):
+        message = f"Edition {edition_id} is {edition.state}; only a draft can be changed."
+        raise StateError(message)
+    edition.state = EditionState.DRAFT
+    edition.approved_revision = None
+    edition.approved_at = None
+    session.execute(delete(Link).where(Link.edition_id == edition_id))
+    _add_revision(session, edition, content, settings=settings, by=revised_by, now=now)
+    return edition
+
+
+def get_edition(session: Session, edition_id: int) -> Edition:
+    """The edition, its row locked. Raises `NotFoundError`."""
+    edition = session.get(Edition, edition_id, with_for_update=True)
+    if edition is None:
+        message = f"There is no edition {edition_id}."
+        raise NotFoundError(message)
+    return edition
+
+
+def lists_of(session: Session, edition_id: int) -> list[MailingList]:
+    """In the edition's order: a person in two of them gets it through the first."""
+    return list(
+        session.scalars(
+            select(MailingList)
+            .join(EditionList, EditionList.list_id == MailingList.id)
+            .where(EditionList.edition_id == edition_id)
+            .order_by(EditionList.position)
+        )
+    )
+
+
+def compiled_of(session: Session, edition: Edition, *, list_id: int) -> Compiled:
+    row = session.get_one(CompiledEdition, (edition.id, edition.revision, list_id))
+    return Compiled.from_bytes(row.form)
+
+
+def newest_revision(session: Session, edition: Edition) -> Revision:
+    return session.get_one(Revision, (edition.id, edition.revision))
+
+
+def briefing_of(revision: Revision) -> Briefing:
+    return from_json(revision.briefing)
+
+
+def masthead_of(mailing_list: MailingList, settings: Settings) -> Masthead:
+    return Masthead(
+        list_id=mailing_list.id,
+        slug=mailing_list.slug,
+        name=mailing_list.name,
+        tagline=mailing_list.tagline or None,
+        language=mailing_list.language,
+        accent=mailing_list.accent,
+        sender_name=mailing_list.sender_name,
+        sender_address=mailing_list.sender_address,
+        reply_to=mailing_list.reply_to,
+        postal_address=mailing_list.postal_address,
+        mail_domain=settings.mail_domain,
+        base_url=settings.base_url,
+    )
+
+
+def _add_revision(
+    session: Session,
+    edition: Edition,
+    content: Content,
+    *,
+    settings: Settings,
+    by: str,
+    now: datetime,
+) -> None:
+    edition.revision += 1
+    mastheads = [masthead_of(each, settings) for each in lists_of(session, edition.id)]
+    session.add(
+        Revision(
+            edition_id=edition.id,
+            number=edition.revision,
+            briefing=to_json(content.briefing),
+            source_text=content.source_text,
+            subject=content.subject,
+            preheader=content.preheader,
+            content_hash=_content_hash(content, mastheads),
+            created_at=now,
+            created_by=by,
+        )
+    )
+    session.flush()
+    for masthead in mastheads:
+        compiled = compile_edition(
+            content.briefing,
+            masthead,
+            edition_id=edition.id,
+            public_id=edition.public_id,
+            subject=content.subject,
+            preheader=content.preheader,
+        )
+        session.add(
+            CompiledEdition(
+                edition_id=edition.id,
+                revision=edition.revision,
+                list_id=masthead.list_id,
+                form=compiled.to_bytes(),
+            )
+        )
+    # The links are the same whatever the masthead.
+    if compiled.links:
+        session.execute(
+            insert(Link), [{"edition_id": edition.id, **asdict(link)} for link in compiled.links]
+        )
+    session.flush()
+
+
+def _content_hash(content: Content, mastheads: Sequence[Masthead]) -> str:
+    """SHA-256 over all that a reader can see: what an approval is an approval of."""
+    seen: dict[str, Any] = {
+        "briefing": to_json(content.briefing),
+        "subject": content.subject,
+        "preheader": content.preheader,
+        "mastheads": [asdict(masthead) for masthead in mastheads],
+    }
+    canonical = json.dumps(seen, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _shortened(text: str) -> str:
+    """Cut at a word's end, so that no inbox shows half a word."""
+    text = " ".join(text.split())
+    if len(text) <= PREHEADER_LENGTH:
+        return text
+    cut = text[: PREHEADER_LENGTH - 1]
+    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:·") + "…"

@@ -1,0 +1,42 @@
+"""Who of a list must not be mailed, decided in SQL, and counted by reason."""
+
+from sqlalchemy import Case, case, exists, or_, update
+from sqlalchemy.orm import Session
+
+from newsletter.db import insert_or_ignore
+from newsletter.models import (
+    EVERYWHERE,
+    ExclusionFigures,
+    Reason,
+    Subscriber,
+    Subscription,
+    SubscriptionStatus,
+    Suppression,
+)
+
+
+def exclusion_reason() -> Case[int | None]:
+    """A SQL value over `Subscriber` and `Subscription`: a `Reason` not to mail them, or NULL."""
+    suppressed = exists().where(
+        Suppression.address_hash == Subscriber.address_hash,
+        or_(Suppression.list_id == EVERYWHERE, Suppression.list_id == Subscription.list_id),
+    )
+    return case(
+        (suppressed, int(Reason.SUPPRESSED)),
+        (Subscription.status == SubscriptionStatus.UNSUBSCRIBED, int(Reason.UNSUBSCRIBED)),
+        (Subscription.status == SubscriptionStatus.PENDING, int(Reason.UNCONFIRMED)),
+        else_=None,
+    )
+
+
+def count_excluded(session: Session, edition_id: int, reason: Reason, people: int) -> None:
+    session.execute(
+        insert_or_ignore(session, ExclusionFigures).values(
+            edition_id=edition_id, reason=reason, people=0
+        )
+    )
+    session.execute(
+        update(ExclusionFigures)
+        .where(ExclusionFigures.edition_id == edition_id, ExclusionFigures.reason == reason)
+        .values(people=ExclusionFigures.people + people)
+    )

@@ -1,0 +1,102 @@
+"""Turns a briefing into a compiled edition: Jinja once, premailer once, then cut at the slots."""
+
+import re
+import secrets
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+from markupsafe import Markup
+
+from newsletter.compose.briefing import Briefing
+from newsletter.errors import InputError, RenderError
+from newsletter.render import cut, palette
+from newsletter.render.compiled import Compiled
+from newsletter.render.cut import Sentinels, Slot
+from newsletter.render.environment import mail_templates
+from newsletter.render.inline import inline
+from newsletter.render.letter import Letter, write_letter
+from newsletter.render.masthead import Masthead
+from newsletter.render.plaintext import set_text
+
+_PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+# Invisible, and as wide as an inbox's preview: what follows in the mail must not be shown there.
+_PREVIEW_LENGTH = 150
+_INVISIBLE = Markup("&#847;&zwnj;&nbsp;")
+
+
+def compile_edition(
+    briefing: Briefing,
+    masthead: Masthead,
+    *,
+    edition_id: int,
+    public_id: str,
+    subject: str,
+    preheader: str,
+) -> Compiled:
+    """Raises `InputError` for a subject or preheader that is no line of text, and `RenderError` if
+    the theme or the inliner lost anything.
+    """
+    for name, text in (("subject", subject), ("preheader", preheader)):
+        if _UNPRINTABLE.search(text):
+            message = f"The {name} holds a line break or a control character; remove it."
+            raise InputError(message)
+    if not _PUBLIC_ID.fullmatch(public_id):
+        message = f"{public_id!r} cannot stand in the address of a page"
+        raise RenderError(message)
+    letter = write_letter(
+        briefing, masthead, public_id=public_id, subject=subject, preheader=preheader
+    )
+    sentinels = Sentinels(_typical_widths(masthead))
+    html = render_html(letter, sentinels)
+    inlined = inline(html)
+    sentinels.assert_kept(html, inlined)
+    text = set_text(letter, sentinels, sentinels.widen)
+    return Compiled(
+        edition_id=edition_id,
+        public_id=public_id,
+        subject=subject,
+        preheader=preheader,
+        language=briefing.language,
+        masthead=masthead,
+        boundary=f"=_{secrets.token_hex(12)}",
+        links=letter.links,
+        html=sentinels.cut(inlined),
+        text=sentinels.cut(text),
+    )
+
+
+def render_html(letter: Letter, slot: Callable[[Slot], str]) -> str:
+    """The page before its style sheet is inlined; `slot` says what to put in each place."""
+    accent = letter.masthead.accent
+    reason = letter.words.reason.format(
+        address=slot(cut.ADDRESS), list=letter.masthead.name, joined=slot(cut.JOINED)
+    )
+    missing = max(0, _PREVIEW_LENGTH - len(letter.preheader))
+    return (
+        mail_templates()
+        .get_template("edition/body.html")
+        .render(
+            letter=letter,
+            slot=slot,
+            reason=reason,
+            day=palette.day(accent),
+            night=palette.night(accent),
+            preheader_pad=_INVISIBLE * missing,
+            greeting=cut.GREETING,
+            unsubscribe=cut.UNSUBSCRIBE,
+            open=cut.OPEN,
+            mail_only=cut.MAIL_ONLY,
+            mail_end=cut.MAIL_END,
+        )
+        .lstrip()
+    )
+
+
+def _typical_widths(masthead: Masthead) -> Mapping[Slot, int]:
+    """How long the plain text expects to be what is put in; any other slot is a link's address."""
+    return defaultdict(
+        lambda: len(masthead.base_url) + 44,
+        {cut.ADDRESS: 24, cut.JOINED: 20, cut.GREETING: 24, cut.UNSUBSCRIBE: 42},
+    )

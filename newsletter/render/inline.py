@@ -1,0 +1,141 @@
+"""Moves the style sheet into `style` attributes; the only module that knows premailer."""
+
+import logging
+import re
+import threading
+from html.parser import HTMLParser
+
+import cssutils
+import premailer
+
+from newsletter.errors import RenderError
+
+DOCTYPE = "<!DOCTYPE html>"
+
+# What loads a style from elsewhere, or makes every address of the page lead elsewhere.
+_FOREIGN_TAG = re.compile(r"<(?:link|base)\b", re.IGNORECASE)
+_FOREIGN_STYLE = re.compile(r"@import|expression\(|url\(", re.IGNORECASE)
+_STYLE = re.compile(r"<style\b.*?</style>", re.IGNORECASE | re.DOTALL)
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def _fetch_nothing(url: str) -> tuple[None, bytes]:
+    return None, b""
+
+
+# cssutils follows @import by itself, to any http: or file: address, whatever premailer is told.
+cssutils.util._defaultFetcher = _fetch_nothing
+cssutils.ser.prefs.minimizeColorHash = False  # Word's engine wants six digits
+
+_complaints_log = logging.getLogger(f"{__name__}.cssutils")
+_complaints_log.propagate = False  # what it hears becomes an error of our own
+cssutils.log.setLog(_complaints_log)
+
+_one_at_a_time = threading.Lock()  # cssutils keeps its serializer and its log in globals
+
+
+def inline(html: str) -> str:
+    """The page with its style sheet inlined; blocks marked `data-premailer="ignore"` stay.
+
+    Raises `RenderError` if the page would load anything, if a declaration is not understood, or if
+    any of the visible text or any anchor was lost.
+    """
+    _refuse(html)
+    with _one_at_a_time:
+        inlined, complaints = _transform(html)
+    if complaints:
+        message = f"the style sheet is not understood: {complaints[0]}"
+        raise RenderError(message)
+    _assert_complete(html, inlined)
+    return inlined
+
+
+def _refuse(html: str) -> None:
+    if not html.startswith(DOCTYPE):
+        message = f"the page must begin with {DOCTYPE}"
+        raise RenderError(message)
+    if found := _UNPRINTABLE.search(html):
+        near = html[max(0, found.start() - 30) : found.start()]
+        message = f"the text holds the character U+{ord(found[0]):04X}, after {near!r}; remove it"
+        raise RenderError(message)
+    styles = " ".join(_STYLE.findall(html))
+    if found := _FOREIGN_TAG.search(html) or _FOREIGN_STYLE.search(styles):
+        message = f"the page may not load anything, but holds {found[0]}"
+        raise RenderError(message)
+
+
+def _transform(html: str) -> tuple[str, list[str]]:
+    complaints = _Complaints()
+    _complaints_log.addHandler(complaints)
+    try:
+        inlined: str = premailer.Premailer(
+            html,
+            allow_network=False,
+            allow_loading_external_files=False,
+            strip_important=False,
+            keep_style_tags=False,
+            remove_classes=False,
+            disable_link_rewrites=True,
+            disable_basic_attributes=["width", "height", "align", "valign"],
+            align_floating_images=False,
+            disable_validation=True,
+            cache_css_parsing=False,  # a sheet from the cache would not complain again
+            cssutils_logging_level=logging.WARNING,
+        ).transform(pretty_print=False)
+    finally:
+        _complaints_log.removeHandler(complaints)
+    return inlined, complaints.messages
+
+
+class _Complaints(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+
+def _assert_complete(before: str, after: str) -> None:
+    wanted, got = _Content.of(before), _Content.of(after)
+    if not after.startswith(DOCTYPE):
+        message = "the inliner lost the doctype"
+    elif got.anchors != wanted.anchors:
+        message = f"the inliner kept {len(got.anchors)} of {len(wanted.anchors)} anchors"
+    elif got.text != wanted.text:
+        message = f"the inliner kept {len(got.text)} of {len(wanted.text)} characters"
+    else:
+        return
+    raise RenderError(message)
+
+
+class _Content(HTMLParser):
+    """The text of a page without its blanks, and the ids and addresses in it, in order."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self._pieces: list[str] = []
+        self._in_style = False
+        self.anchors: list[str] = []
+
+    @classmethod
+    def of(cls, html: str) -> "_Content":
+        content = cls()
+        content.feed(html)
+        content.close()
+        return content
+
+    @property
+    def text(self) -> str:
+        return "".join("".join(self._pieces).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._in_style = tag == "style"
+        self.anchors += [value or "" for name, value in attrs if name in ("id", "href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_style = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._in_style:
+            self._pieces.append(data)

@@ -1,0 +1,156 @@
+"""A briefing as the templates need it: links numbered in order, fixed words and dates chosen."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from newsletter.compose.briefing import Briefing, Image, RichText, Span, Story
+from newsletter.render.cut import Slot, link_slot
+from newsletter.render.masthead import Masthead
+from newsletter.render.words import Words, words_for
+
+_FETCHABLE = re.compile(r"https?://[^\s/?#\"<>]+\.[^\s\"<>]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """`story` is the 1-based position of the story it stands in, None outside of any story."""
+
+    number: int
+    url: str
+    story: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedSpan:
+    span: Span
+    link: Slot | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedPoint:
+    """`number` counts the key points; `link` is None where no story is known."""
+
+    number: int
+    text: str
+    link: Slot | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedStory:
+    number: int
+    headline: str
+    link: Slot
+    paragraphs: tuple[tuple[LinkedSpan, ...], ...]
+    source: str | None
+    images: tuple[Image, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedSection:
+    name: str | None
+    stories: tuple[LinkedStory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """`page` is the address of the edition's public page; `credits` are whole phrases."""
+
+    masthead: Masthead
+    words: Words
+    page: str
+    subject: str
+    preheader: str
+    title: str
+    series: str | None
+    date: str | None
+    credits: tuple[str, ...]
+    intro: tuple[tuple[LinkedSpan, ...], ...]
+    key_points: tuple[LinkedPoint, ...]
+    sections: tuple[LinkedSection, ...]
+    links: tuple[Link, ...]
+
+
+def page_address(masthead: Masthead, public_id: str) -> str:
+    return f"{masthead.base_url}/e/{public_id}"
+
+
+def is_fetchable(image: Image) -> bool:
+    """Whether a mail can show it: a paste's placeholder is no address that anybody could fetch."""
+    return _FETCHABLE.fullmatch(image.src) is not None
+
+
+def write_letter(
+    briefing: Briefing, masthead: Masthead, *, public_id: str, subject: str, preheader: str
+) -> Letter:
+    words = words_for(briefing.language, house=masthead.language)
+    numbering = _Numbering(page_address(masthead, public_id))
+    return Letter(
+        masthead=masthead,
+        words=words,
+        page=numbering.page,
+        subject=subject,
+        preheader=preheader,
+        title=briefing.title,
+        series=briefing.series,
+        date=words.long_date(briefing.date) if briefing.date else None,
+        credits=_credits(briefing.credits, words),
+        intro=tuple(numbering.rich(rich) for rich in briefing.intro),
+        key_points=numbering.points(briefing),
+        sections=numbering.sections(briefing),
+        links=tuple(numbering.links),
+    )
+
+
+def _credits(credits: Mapping[str, str], words: Words) -> tuple[str, ...]:
+    return tuple(words.credit(role, name) for role, name in credits.items())
+
+
+class _Numbering:
+    """Gives each link the next number, in the order in which the letter shows them."""
+
+    def __init__(self, page: str) -> None:
+        self.page = page
+        self.links: list[Link] = []
+        self._stories = 0
+
+    def points(self, briefing: Briefing) -> tuple[LinkedPoint, ...]:
+        return tuple(
+            LinkedPoint(
+                number,
+                point.text,
+                self._link(self._anchor(point.story), point.story) if point.story else None,
+            )
+            for number, point in enumerate(briefing.key_points, start=1)
+        )
+
+    def sections(self, briefing: Briefing) -> tuple[LinkedSection, ...]:
+        return tuple(
+            LinkedSection(section.name, tuple(self._story(story) for story in section.stories))
+            for section in briefing.sections
+        )
+
+    def rich(self, rich: RichText, story: int | None = None) -> tuple[LinkedSpan, ...]:
+        return tuple(
+            LinkedSpan(span, self._link(span.href, story) if span.href else None) for span in rich
+        )
+
+    def _story(self, story: Story) -> LinkedStory:
+        self._stories += 1
+        number = self._stories
+        return LinkedStory(
+            number=number,
+            headline=story.headline,
+            link=self._link(story.href or self._anchor(number), number),
+            paragraphs=tuple(self.rich(rich, number) for rich in story.paragraphs),
+            source=story.source,
+            images=tuple(filter(is_fetchable, story.images)),
+        )
+
+    def _anchor(self, story: int) -> str:
+        return f"{self.page}#story-{story}"
+
+    def _link(self, url: str, story: int | None) -> Slot:
+        link = Link(len(self.links) + 1, url, story)
+        self.links.append(link)
+        return link_slot(link.number)

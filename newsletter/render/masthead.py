@@ -1,0 +1,67 @@
+"""What a letter needs to know of the list it is sent to."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from newsletter.addresses import parse_address
+from newsletter.errors import InputError
+from newsletter.render.palette import is_colour
+
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}", re.ASCII)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Masthead:
+    """`postal_address` may have several lines; `language` is a BCP 47 tag; `accent` is `#rrggbb`.
+
+    `base_url` has no final slash. `reply_to` is None where answers go to the sender.
+    """
+
+    list_id: int
+    slug: str
+    name: str
+    sender_name: str
+    sender_address: str
+    postal_address: str
+    mail_domain: str
+    base_url: str
+    tagline: str | None = None
+    language: str = "en"
+    accent: str = "#1d4e89"
+    reply_to: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises `InputError` for what would give a broken header, address or colour."""
+        _require(_SLUG.fullmatch(self.slug), "slug", self.slug, "use a-z, 0-9 and hyphens")
+        _require(
+            _DOMAIN.fullmatch(self.mail_domain),
+            "mail domain",
+            self.mail_domain,
+            "use a domain name",
+        )
+        _require(is_colour(self.accent), "accent colour", self.accent, "write it as #1d4e89")
+        parts = urlsplit(self.base_url)
+        _require(
+            parts.scheme in {"http", "https"} and parts.hostname and self.base_url[-1] != "/",
+            "base address",
+            self.base_url,
+            "write it as https://news.example.org",
+        )
+        for text in (self.name, self.sender_name, self.tagline or ""):
+            _require(not _UNPRINTABLE.search(text), "name", text, "remove its control characters")
+        for address in filter(None, (self.sender_address, self.reply_to)):
+            plain = not parse_address(address).needs_smtputf8
+            _require(plain, "address", address, "use ASCII letters before the @")
+
+    @property
+    def postal_lines(self) -> tuple[str, ...]:
+        return tuple(line.strip() for line in self.postal_address.splitlines() if line.strip())
+
+
+def _require(condition: object, what: str, value: str, remedy: str) -> None:
+    if not condition:
+        message = f"The list's {what} {value!r} cannot be used: {remedy}."
+        raise InputError(message)

@@ -1,0 +1,34 @@
+"""The reader that one message is for, and the few words of it that are theirs."""
+
+import datetime
+import re
+from dataclasses import dataclass
+
+from newsletter.addresses import Address
+
+# Controls, lone surrogates, noncharacters, and the marks that reorder the text after them; what
+# stays is one line that harms neither a header field, nor HTML, nor the words around it.
+_UNSAFE = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\uffff"
+    r"\ud800-\udfff]"
+)
+_MARKS = re.compile(r"[\u200b-\u200f\u00ad\u2060]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """`name` may be empty, and may be anything a stranger typed; `joined_on` is None if unknown."""
+
+    subscriber_id: int
+    list_id: int
+    address: Address
+    name: str = ""
+    joined_on: datetime.date | None = None
+
+    @property
+    def printable_name(self) -> str:
+        """The name on one line without control characters; the only form that enters a message."""
+        if self.name.isascii() and self.name.isprintable():
+            return self.name.strip()
+        name = " ".join(_UNSAFE.sub("", self.name).split())
+        return "" if _MARKS.fullmatch(name) else name

@@ -1,0 +1,273 @@
+"""Writes the stream's events to the database, each exactly once.
+
+The cursor that says how far the stream is written moves in the transaction that writes, and only
+from where the events were read. So a writer that is killed has written a whole batch or nothing of
+it, and of two writers with the same batch one finds the cursor moved and leaves.
+"""
+
+import logging
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import cast
+
+import redis
+from sqlalchemy import CursorResult, Engine, case, insert, select, update
+from sqlalchemy.orm import Session
+
+from newsletter.db import reading, transaction
+from newsletter.errors import InputError
+from newsletter.models import (
+    Delivery,
+    Edition,
+    Engagement,
+    Event,
+    EventKind,
+    IngestCursor,
+    Link,
+)
+from newsletter.models.partitions import ensure_event_partition
+from newsletter.redis import EVENT_STREAM
+from newsletter.track.events import NO_LINK, ReaderEvent, unpack_events
+from newsletter.track.figures import (
+    Gain,
+    add_to_edition_figures,
+    add_to_link_figures,
+    insert_or,
+)
+from newsletter.track.stream import FIELD
+
+logger = logging.getLogger(__name__)
+
+EVENTS_A_TRANSACTION = 1_000
+ENTRIES_A_READ = 100
+BEGINNING = "0-0"
+GREATEST_EDITION_ID = 2**31 - 1  # PostgreSQL refuses the whole query for a greater one
+BUDGET = timedelta(seconds=20)
+
+# A web server whose clock is wrong must not open a partition for a day that is far off.
+OLDEST = timedelta(days=7)
+EARLIEST_AHEAD = timedelta(hours=1)
+
+Engaged = tuple[int, int, int]
+"""(edition, subscriber, link); link 0 is the open."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Entries read from the stream: those behind `after`, up to and with `last_id`."""
+
+    after: str
+    last_id: str
+    events: dict[str, ReaderEvent]
+
+
+def write_events(
+    engine: Engine, client: "redis.Redis", *, now: datetime, budget: timedelta = BUDGET
+) -> int:
+    """Write until the stream is drained, `budget` is spent or another writer is at work.
+
+    Returns how many events were written; those that name no delivery or no link are dropped.
+    """
+    deadline = time.monotonic() + budget.total_seconds()
+    written = 0
+    while (batch := _read(engine, client)) is not None:
+        count = _write(engine, batch, now)
+        if count is None:
+            break
+        client.xtrim(EVENT_STREAM, minid=_behind(batch.last_id), approximate=False)
+        written += count
+        if time.monotonic() >= deadline:
+            break
+    return written
+
+
+def _read(engine: Engine, client: "redis.Redis") -> _Batch | None:
+    # Outside the transaction: SQLite's one writer must not wait for the network.
+    after = _position(engine)
+    entries = cast(
+        "list[tuple[bytes, dict[bytes, bytes]]]",
+        client.xrange(EVENT_STREAM, min=f"({after}", count=ENTRIES_A_READ),
+    )
+    last_id, events = after, dict[str, ReaderEvent]()
+    for raw_id, fields in entries:
+        entry_id = raw_id.decode()
+        found = _unpacked(entry_id, fields)
+        if events and len(events) + len(found) > EVENTS_A_TRANSACTION:
+            break
+        events |= {f"{entry_id}-{index}": event for index, event in enumerate(found)}
+        last_id = entry_id
+    return None if last_id == after else _Batch(after, last_id, events)
+
+
+def _position(engine: Engine) -> str:
+    with reading(engine) as session:
+        cursor = session.get(IngestCursor, EVENT_STREAM)
+        if cursor is not None:
+            return cursor.last_id
+    with transaction(engine) as session:
+        start = insert_or(session, IngestCursor).on_conflict_do_nothing()
+        session.execute(start, {"stream": EVENT_STREAM, "last_id": BEGINNING})
+    return BEGINNING
+
+
+def _unpacked(entry_id: str, fields: dict[bytes, bytes]) -> list[ReaderEvent]:
+    try:
+        return unpack_events(fields.get(FIELD, b""))
+    except InputError as error:
+        logger.warning("stream entry dropped", extra={"entry": entry_id, "error": str(error)})
+        return []
+
+
+def _behind(entry_id: str) -> str:
+    milliseconds, _, sequence = entry_id.partition("-")
+    return f"{milliseconds}-{int(sequence) + 1}"
+
+
+def _write(engine: Engine, batch: _Batch, now: datetime) -> int | None:
+    """How many events of the batch were written; None: another writer was first."""
+    with transaction(engine) as session:
+        if not _move_cursor(session, batch):
+            return None
+        events = _of_deliveries(session, _plausible(batch.events, now))
+        _insert(session, events)
+        _count(session, _engage(session, events.values()))
+    return len(events)
+
+
+def _move_cursor(session: Session, batch: _Batch) -> bool:
+    """Also the lock: a second writer waits here until the first has committed."""
+    moved = session.execute(
+        update(IngestCursor)
+        .where(IngestCursor.stream == EVENT_STREAM, IngestCursor.last_id == batch.after)
+        .values(last_id=batch.last_id)
+    )
+    assert isinstance(moved, CursorResult)
+    return moved.rowcount == 1
+
+
+def _plausible(events: dict[str, ReaderEvent], now: datetime) -> dict[str, ReaderEvent]:
+    return {
+        sequence: event
+        if now - OLDEST <= event.at <= now + EARLIEST_AHEAD
+        else replace(event, at=now)
+        for sequence, event in events.items()
+    }
+
+
+def _of_deliveries(session: Session, events: dict[str, ReaderEvent]) -> dict[str, ReaderEvent]:
+    """The opens and clicks of people who were mailed the edition, on links that it has."""
+    readers = _readers(session, events.values())
+    links = _links(session, {edition_id for edition_id, _ in readers})
+    return {
+        sequence: event
+        for sequence, event in events.items()
+        if (event.edition_id, event.subscriber_id) in readers and _is_possible(event, links)
+    }
+
+
+def _readers(session: Session, events: Iterable[ReaderEvent]) -> set[tuple[int, int]]:
+    """Asked edition by edition, so that PostgreSQL looks into that edition's partition alone."""
+    wanted = defaultdict[int, set[int]](set)
+    for event in events:
+        if event.edition_id <= GREATEST_EDITION_ID:
+            wanted[event.edition_id].add(event.subscriber_id)
+    editions = session.scalars(select(Edition.id).where(Edition.id.in_(wanted))).all()
+    return {
+        (edition_id, subscriber_id)
+        for edition_id in editions
+        for subscriber_id in session.scalars(
+            select(Delivery.subscriber_id).where(
+                Delivery.edition_id == edition_id,
+                Delivery.subscriber_id.in_(wanted[edition_id]),
+            )
+        )
+    }
+
+
+def _links(session: Session, edition_ids: set[int]) -> set[tuple[int, int]]:
+    rows = session.execute(
+        select(Link.edition_id, Link.number).where(Link.edition_id.in_(edition_ids))
+    )
+    return {(edition_id, number) for edition_id, number in rows}
+
+
+def _is_possible(event: ReaderEvent, links: set[tuple[int, int]]) -> bool:
+    if event.kind is EventKind.OPEN:
+        return event.link == NO_LINK
+    return event.kind is EventKind.CLICK and (event.edition_id, event.link) in links
+
+
+def _insert(session: Session, events: dict[str, ReaderEvent]) -> None:
+    if not events:
+        return
+    days = {event.at.date(): event.at for event in events.values()}
+    for day in sorted(days):
+        ensure_event_partition(session, days[day])
+    session.execute(
+        insert(Event),
+        [
+            {
+                "at": event.at,
+                "sequence": sequence,
+                "edition_id": event.edition_id,
+                "subscriber_id": event.subscriber_id,
+                "kind": event.kind,
+                "link": None if event.link == NO_LINK else event.link,
+            }
+            for sequence, event in events.items()
+        ],
+    )
+
+
+def _engage(session: Session, events: Iterable[ReaderEvent]) -> list[Engaged]:
+    """Add to what each delivery came to; returns what happened to it for the first time."""
+    times = Counter[Engaged]()
+    first_at: dict[Engaged, datetime] = {}
+    for event in events:
+        key = (event.edition_id, event.subscriber_id, event.link)
+        times[key] += 1
+        first_at[key] = min(event.at, first_at.get(key, event.at))
+    if not times:
+        return []
+    fresh = insert_or(session, Engagement)
+    earlier = case(
+        (fresh.excluded.first_at < Engagement.first_at, fresh.excluded.first_at),
+        else_=Engagement.first_at,
+    )
+    statement = fresh.on_conflict_do_update(
+        index_elements=[Engagement.edition_id, Engagement.subscriber_id, Engagement.link],
+        set_={"times": Engagement.times + fresh.excluded.times, "first_at": earlier},
+    ).returning(Engagement.edition_id, Engagement.subscriber_id, Engagement.link, Engagement.times)
+    rows = [
+        {
+            "edition_id": key[0],
+            "subscriber_id": key[1],
+            "link": key[2],
+            "first_at": first_at[key],
+            "times": times[key],
+        }
+        for key in sorted(times)
+    ]
+    totals = session.execute(statement, rows).all()
+    # A row that held nothing before now holds what this batch brought and no more.
+    return [
+        (edition_id, subscriber_id, link)
+        for edition_id, subscriber_id, link, total in totals
+        if total == times[edition_id, subscriber_id, link]
+    ]
+
+
+def _count(session: Session, first_times: list[Engaged]) -> None:
+    gains = defaultdict[int, Gain](Gain)
+    clicks = Counter[tuple[int, int]]()
+    for edition_id, _, link in first_times:
+        if link == NO_LINK:
+            gains[edition_id].opens += 1
+        else:
+            gains[edition_id].clicks += 1
+            clicks[edition_id, link] += 1
+    add_to_edition_figures(session, gains)
+    add_to_link_figures(session, clicks)

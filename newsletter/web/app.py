@@ -1,0 +1,53 @@
+"""The web application: pages for readers, the links of their mails, and health."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import Engine
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from newsletter.db import make_engine
+from newsletter.settings import Settings, get_settings
+from newsletter.web import errors, health, tracking
+from newsletter.web.deps import Deps
+from newsletter.web.headers import SecurityHeaders
+from newsletter.web.pages import index
+from newsletter.web.public.editions import edition
+from newsletter.web.public.unsubscribe import METHODS, unsubscribe
+
+STATIC = Path(__file__).with_name("static")
+
+
+def create_app(*, settings: Settings | None = None, engine: Engine | None = None) -> Starlette:
+    """The application of one process; it owns `engine` from here on."""
+    settings = settings or get_settings()
+    deps = Deps.connect(settings, engine or make_engine(settings.database_url))
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with deps.running():
+            yield
+
+    app = Starlette(
+        routes=[
+            Route("/", index),
+            Route("/o/{token}", tracking.open_pixel),
+            Route("/c/{token}/{number}", tracking.click),
+            Route("/u/{token}", unsubscribe, methods=METHODS),
+            Route("/e/{public_id}", edition),
+            Route("/healthz", health.live),
+            Route("/readyz", health.ready),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[Middleware(SecurityHeaders, is_https=settings.base_url.startswith("https://"))],
+        exception_handlers=errors.HANDLERS,
+        lifespan=lifespan,
+    )
+    # A mail program's one-click POST must never be answered with a redirect (RFC 8058 section 3.1).
+    app.router.redirect_slashes = False
+    app.state.deps = deps
+    return app

@@ -1,0 +1,34 @@
+"""Turns templates into pages."""
+
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from newsletter.settings import TEMPLATES
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES / "web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def page(
+    template: str, *, status: int = 200, headers: dict[str, str] | None = None, **context: Any
+) -> HTMLResponse:
+    html = _templates().get_template(template).render(context)
+    return HTMLResponse(html, status, headers)
+
+
+async def index(_request: Request) -> HTMLResponse:
+    return page("public/index.html")

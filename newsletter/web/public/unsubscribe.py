@@ -1,0 +1,97 @@
+"""Leaving a list: one click in the mail program (RFC 8058), or one button on this page.
+
+A POST is answered once the database has it, never with a redirect and never with a cookie. Looking
+at the page changes nothing, since scanners look too.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, select
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from newsletter.addresses import mask_address
+from newsletter.clock import utc_now
+from newsletter.db import reading, transaction
+from newsletter.errors import TokenError
+from newsletter.models import MailingList, Subscriber, Subscription
+from newsletter.tokens import SubscriptionRef
+from newsletter.track import unsubscribes
+from newsletter.web.deps import deps_of
+from newsletter.web.forms import read_form
+from newsletter.web.pages import NO_STORE, page
+from newsletter.web.public.words import PageWords, page_words
+
+METHODS = ["GET", "POST", "OPTIONS"]
+OUR_FIELD = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class _Subscription:
+    words: PageWords
+    list_name: str
+    masked_address: str
+
+
+async def unsubscribe(request: Request) -> Response:
+    deps = deps_of(request)
+    try:
+        ref = deps.tokens.read_unsubscribe(request.path_params["token"])
+    except TokenError as error:
+        raise HTTPException(404) from error
+    if request.method != "POST":
+        return await run_in_threadpool(_ask, deps.engine, ref)
+    form = await read_form(request)
+    return await run_in_threadpool(_answer, deps.engine, ref, form)
+
+
+def _ask(engine: Engine, ref: SubscriptionRef, status: int = 200) -> Response:
+    return _page("public/unsubscribe.html", _find(engine, ref), status)
+
+
+def _answer(engine: Engine, ref: SubscriptionRef, form: Mapping[str, str]) -> Response:
+    if form.get("List-Unsubscribe") == "One-Click":
+        _leave(engine, ref, "one-click")
+        return PlainTextResponse("You are unsubscribed.\n", headers=NO_STORE)
+    if OUR_FIELD in form:
+        _leave(engine, ref, "page")
+        return _page("public/unsubscribed.html", _find(engine, ref))
+    return _ask(engine, ref, status=400)
+
+
+def _leave(engine: Engine, ref: SubscriptionRef, how: str) -> None:
+    with transaction(engine) as session:
+        unsubscribes.unsubscribe(session, ref, at=utc_now(), how=how)
+
+
+def _find(engine: Engine, ref: SubscriptionRef) -> _Subscription:
+    """Raises `HTTPException` 404 for a person or a list that is no more, like for a forged link."""
+    with reading(engine) as session:
+        row = session.execute(
+            select(Subscriber.address, Subscriber.language, MailingList.name, MailingList.language)
+            .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+            .join(MailingList, MailingList.id == Subscription.list_id)
+            .where(
+                Subscription.list_id == ref.list_id,
+                Subscription.subscriber_id == ref.subscriber_id,
+            )
+        ).one_or_none()
+    if row is None:
+        raise HTTPException(404)
+    address, language, list_name, list_language = row
+    return _Subscription(page_words(language, list_language), list_name, mask_address(address))
+
+
+def _page(template: str, subscription: _Subscription, status: int = 200) -> Response:
+    return page(
+        template,
+        status=status,
+        headers=NO_STORE | {"X-Robots-Tag": "noindex"},
+        words=subscription.words,
+        list_name=subscription.list_name,
+        address=subscription.masked_address,
+        field=OUR_FIELD,
+    )

@@ -1,0 +1,105 @@
+"""The slow way to a reader's message: the template with real values, premailer, and the standard
+library's e-mail. It shares nothing with the fast way after the template.
+"""
+
+import datetime
+from email.headerregistry import Address as Mailbox
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from html.parser import HTMLParser
+
+from newsletter.compose.briefing import Briefing
+from newsletter.render.compile import render_html
+from newsletter.render.compiled import Compiled
+from newsletter.render.cut import (
+    ADDRESS,
+    GREETING,
+    JOINED,
+    MAIL_END,
+    MAIL_ONLY,
+    OPEN,
+    UNSUBSCRIBE,
+    Slot,
+    link_number,
+)
+from newsletter.render.inline import inline
+from newsletter.render.letter import write_letter
+from newsletter.render.recipient import Recipient
+from newsletter.tokens import DeliveryRef, Purpose, SubscriptionRef, Tokens
+
+
+def reference_message(
+    briefing: Briefing,
+    compiled: Compiled,
+    recipient: Recipient,
+    *,
+    tokens: Tokens,
+    date: datetime.datetime,
+) -> EmailMessage:
+    masthead, words = compiled.masthead, compiled.words
+    delivery = DeliveryRef(compiled.edition_id, recipient.subscriber_id)
+    name = recipient.printable_name
+    click = tokens.delivery(Purpose.CLICK, delivery)
+    unsubscribe = tokens.unsubscribe(
+        SubscriptionRef(recipient.list_id, compiled.edition_id, recipient.subscriber_id)
+    )
+    values = {
+        GREETING: words.greeting_to(name),
+        ADDRESS: str(recipient.address),
+        JOINED: words.joined_on(recipient.joined_on),
+        OPEN: tokens.delivery(Purpose.OPEN, delivery),
+        UNSUBSCRIBE: unsubscribe,
+        MAIL_ONLY: "",
+        MAIL_END: "",
+    }
+
+    def slot(wanted: Slot) -> str:
+        number = link_number(wanted)
+        return f"{masthead.base_url}/c/{click}/{number}" if number else values[wanted]
+
+    letter = write_letter(
+        briefing,
+        masthead,
+        public_id=compiled.public_id,
+        subject=compiled.subject,
+        preheader=compiled.preheader,
+    )
+    message = EmailMessage(policy=SMTP)
+    message["From"] = Mailbox(masthead.sender_name, addr_spec=masthead.sender_address)
+    message["To"] = Mailbox(name, addr_spec=str(recipient.address))
+    message["Subject"] = compiled.subject
+    message["Date"] = format_datetime(date)
+    message_id = tokens.delivery(Purpose.MESSAGE_ID, delivery)
+    message["Message-ID"] = f"<{message_id}@{masthead.mail_domain}>"
+    message["List-Unsubscribe"] = f"<{masthead.base_url}/u/{unsubscribe}>"
+    message.set_content(compiled.text.fill(slot), cte="base64")
+    message.add_alternative(inline(render_html(letter, slot)), subtype="html", cte="base64")
+    return message
+
+
+class Events(HTMLParser):
+    """What a browser's parser sees, so that `&quot;` and `"` are the same text."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.seen: list[tuple[str, object]] = []
+
+    @classmethod
+    def of(cls, html: str) -> list[tuple[str, object]]:
+        events = cls()
+        events.feed(html.strip())
+        events.close()
+        return events.seen
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, tuple(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        self.seen.append(("end", tag))
+
+    def handle_comment(self, data: str) -> None:
+        self.seen.append(("comment", data))
+
+    def handle_data(self, data: str) -> None:
+        self.seen.append(("text", data))

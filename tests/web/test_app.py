@@ -1,0 +1,184 @@
+"""What holds for every page, the edition's own page, and health."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+from starlette.testclient import TestClient
+
+from newsletter.db import make_engine, transaction
+from newsletter.models import CompiledEdition, Edition, EditionList, EditionState
+from newsletter.web.app import create_app
+from tests.postgres import free_port
+from tests.render.factory import make_compiled
+from tests.track.people import PUBLIC_ID, Morning, mailed_morning
+from tests.web.served import settings_for, tokens
+
+
+@pytest.fixture
+def morning(engine: Engine) -> Morning:
+    return mailed_morning(engine)
+
+
+@pytest.fixture
+def client(engine: Engine, redis_server: str) -> Iterator[TestClient]:
+    app = create_app(settings=settings_for(redis_server), engine=engine)
+    with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
+        yield client
+
+
+def publish(engine: Engine, morning: Morning, *, form: bytes | None = None) -> None:
+    with transaction(engine) as session:
+        session.add(EditionList(edition_id=morning.edition_id, position=0, list_id=morning.list_id))
+        session.add(
+            CompiledEdition(
+                edition_id=morning.edition_id,
+                revision=1,
+                list_id=morning.list_id,
+                form=make_compiled().to_bytes() if form is None else form,
+            )
+        )
+
+
+def in_state(engine: Engine, morning: Morning, state: EditionState) -> None:
+    with transaction(engine) as session:
+        session.get_one(Edition, morning.edition_id).state = state
+
+
+@pytest.mark.parametrize("state", ["sending", "paused", "sent"])
+def test_an_edition_that_is_being_mailed_or_was_has_a_page(
+    client: TestClient, engine: Engine, morning: Morning, state: str
+) -> None:
+    publish(engine, morning)
+    in_state(engine, morning, EditionState(state))
+
+    page = client.get(f"/e/{PUBLIC_ID}")
+
+    assert page.status_code == 200
+    assert "ByteDance" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "script-src" not in page.headers["content-security-policy"]
+    assert page.headers["x-robots-tag"] == "noindex"
+
+
+@pytest.mark.parametrize("state", ["draft", "approved", "cancelled"])
+def test_an_edition_that_nobody_was_mailed_has_none(
+    client: TestClient, engine: Engine, morning: Morning, state: str
+) -> None:
+    publish(engine, morning)
+    in_state(engine, morning, EditionState(state))
+
+    assert client.get(f"/e/{PUBLIC_ID}").status_code == 404
+
+
+def test_a_revision_that_nobody_approved_is_not_shown(
+    client: TestClient, engine: Engine, morning: Morning
+) -> None:
+    publish(engine, morning)
+    with transaction(engine) as session:
+        session.get_one(Edition, morning.edition_id).approved_revision = None
+
+    assert client.get(f"/e/{PUBLIC_ID}").status_code == 404
+
+
+def test_a_damaged_edition_is_an_error_page(
+    client: TestClient, engine: Engine, morning: Morning
+) -> None:
+    publish(engine, morning, form=b"damaged")
+
+    page = client.get(f"/e/{PUBLIC_ID}")
+
+    assert page.status_code == 500
+    assert "Something went wrong here" in page.text
+    assert "Traceback" not in page.text
+
+
+@pytest.mark.parametrize("public_id", ["unknown", "%00", "%ff", "a" * 5000, "../etc/passwd", "é"])
+def test_no_other_name_has_a_page(client: TestClient, public_id: str) -> None:
+    assert client.get(f"/e/{public_id}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/o/x", "/c/x/1", "/u/x", "/e/x", "/healthz", "/readyz", "/static/site.css", "/nowhere"],
+)
+def test_every_answer_is_guarded_and_sets_no_cookie(client: TestClient, path: str) -> None:
+    """S-32."""
+    answer = client.get(path)
+
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "set-cookie" not in answer.headers
+    assert "strict-transport-security" not in answer.headers
+
+
+def test_a_site_under_https_says_that_it_stays_there(engine: Engine, redis_server: str) -> None:
+    """S-32."""
+    app = create_app(
+        settings=settings_for(redis_server, base_url="https://news.example.org"), engine=engine
+    )
+
+    with TestClient(app) as client:
+        answer = client.get("/")
+
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+
+
+@pytest.mark.parametrize(
+    "path", ["/.env", "/.git/config", "/docs", "/metrics", "/static/", "/static/../app.py", "/u/"]
+)
+def test_what_is_not_public_is_not_found_and_nothing_is_redirected(
+    client: TestClient, path: str
+) -> None:
+    """S-32."""
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PUT", "DELETE", "PATCH"])
+def test_other_methods_are_refused(client: TestClient, method: str) -> None:
+    for path in ("/", "/u/x", "/o/x"):
+        assert client.request(method, path).status_code == 405
+
+
+def test_the_web_is_ready_when_both_stores_are(client: TestClient) -> None:
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "database": "ok", "redis": "ok"}
+
+
+def test_the_web_lives_but_is_not_ready_without_its_stores(tmp_path: Path) -> None:
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    unmigrated = make_engine(f"sqlite:///{tmp_path / 'empty.db'}")
+
+    with TestClient(create_app(settings=settings_for(nowhere), engine=unmigrated)) as client:
+        live, ready = client.get("/healthz"), client.get("/readyz")
+
+    assert live.status_code == 200
+    assert ready.status_code == 503
+    assert ready.json() == {
+        "status": "unavailable",
+        "database": "not migrated",
+        "redis": "unreachable",
+    }
+
+
+def test_while_the_database_is_away_a_reader_is_asked_to_come_back(redis_server: str) -> None:
+    """H-48."""
+    engine = make_engine(f"postgresql://postgres@127.0.0.1:{free_port()}/nowhere")
+    app = create_app(settings=settings_for(redis_server), engine=engine)
+    from newsletter.tokens import SubscriptionRef
+
+    link = f"/u/{tokens().unsubscribe(SubscriptionRef(1, 1, 1))}"
+    with TestClient(app) as client:
+        answers = [
+            client.get(link),
+            client.post(link, data={"List-Unsubscribe": "One-Click"}),
+            client.get("/readyz"),
+        ]
+
+    assert [answer.status_code for answer in answers] == [503, 503, 503]
+    assert answers[0].headers["retry-after"] == "30"
+    assert answers[2].json()["database"] == "unreachable"

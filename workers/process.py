@@ -1,0 +1,76 @@
+"""What one worker process owns: its sender, made after the fork, and a look at the database of its
+own for when no doorbell rings.
+"""
+
+import logging
+import multiprocessing
+import os
+import threading
+from typing import Any
+
+from celery.signals import (
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutting_down,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from newsletter.db import get_engine
+from newsletter.deliver.sender import Sender
+from newsletter.queue import Queue
+from newsletter.settings import get_settings
+from workers.app import app
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 30.0
+EXIT_BROKEN = 70
+
+# Made before the fork, so that the parent's signal reaches every child in mid-drain.
+_stopping = multiprocessing.Event()
+_ended = threading.Event()
+_sender: Sender | None = None
+
+
+def drain() -> None:
+    """Send what is due, in this process, until nothing is, the budget is spent or we must stop."""
+    assert _sender is not None
+    _sender.drain(seconds=DRAIN_SECONDS, should_stop=_stopping.is_set)
+
+
+@worker_shutting_down.connect
+def _stop_draining(**_: Any) -> None:
+    _stopping.set()
+
+
+@worker_process_init.connect
+def _begin(**_: Any) -> None:
+    global _sender
+    # Celery logs an exception in here and goes on with a broken child: better none.
+    try:
+        get_engine().dispose(close=False)
+        if Queue.DELIVER in app.amqp.queues.consume_from:
+            _sender = Sender(get_engine(), get_settings())
+            threading.Thread(target=_look_for_work, name="self-poll", daemon=True).start()
+    except BaseException:
+        logger.exception("worker process cannot begin")
+        os._exit(EXIT_BROKEN)
+
+
+@worker_process_shutdown.connect
+def _end(**_: Any) -> None:
+    _ended.set()
+    if _sender is not None:
+        _sender.close()
+
+
+def _look_for_work() -> None:
+    assert _sender is not None
+    while not _ended.wait(get_settings().poll_seconds):
+        if _stopping.is_set():
+            return
+        try:
+            if _sender.has_due_work():
+                drain()
+        except SQLAlchemyError:
+            logger.warning("database out of reach", exc_info=True)

@@ -1,0 +1,33 @@
+"""Every task: named by its Job, and a line over the stage that does the work."""
+
+from newsletter.clock import utc_now
+from newsletter.db import get_engine
+from newsletter.deliver import pump
+from newsletter.deliver.journal import FOLDER
+from newsletter.plan.planner import plan_edition
+from newsletter.queue import Job
+from newsletter.redis import get_redis
+from newsletter.settings import get_settings
+from newsletter.track.writer import write_events
+from workers import process
+from workers.app import app
+
+
+@app.task(name=Job.PLAN_EDITION)
+def plan(edition_id: int) -> None:
+    plan_edition(get_engine(), edition_id, now=utc_now())
+
+
+@app.task(name=Job.DRAIN)
+def drain() -> None:
+    process.drain()
+
+
+@app.task(name=Job.PUMP)
+def turn_pump() -> None:
+    pump.turn(get_engine(), get_settings().state_dir / FOLDER, now=utc_now())
+
+
+@app.task(name=Job.RECORD_EVENTS)
+def record_events() -> None:
+    write_events(get_engine(), get_redis(), now=utc_now())
