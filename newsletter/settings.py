@@ -131,12 +131,42 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return self
 
+    def environment(self) -> dict[str, str]:
+        """The environment of a child process that is to have these same settings."""
+        values = self.model_dump()
+        values["secret_keys"] = ",".join(f"{number}:{key}" for number, key in self.secret_keys)
+        inherited = {
+            name: value
+            for name, value in os.environ.items()  # noqa: TID251
+            if not name.startswith(PREFIX)
+        }
+        return inherited | {f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()}
+
+
+_chosen: Settings | None = None
+
+
+def use_settings(settings: Settings) -> None:
+    """Make these the process's settings, whatever its environment says: for whoever starts a whole
+    system of its own. Call it before anything asked for them.
+    """
+    global _chosen
+    _chosen = settings
+    get_settings.cache_clear()
+
 
 @cache
 def get_settings() -> Settings:
     """The process's settings. Raises `SettingError` with every mistake named, one a line."""
+    if _chosen is not None:
+        return _chosen
+    return read_settings()
+
+
+def read_settings(**given: object) -> Settings:
+    """Read the environment; `given` comes before it. Raises `SettingError` as `get_settings`."""
     try:
-        return Settings()
+        return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         lines = []
         for mistake in error.errors():

@@ -11,8 +11,17 @@ from newsletter.errors import NewsletterError
 
 # name -> module that holds `command`; imported only when asked for, so that `--help` stays quick.
 COMMANDS = {
+    "demo": "demo",
     "compose": "compose",
     "render": "render",
+    "list": "lists",
+    "subscribers": "subscribers",
+    "edition": "edition",
+    "transport": "transport",
+    "db": "database",
+    "web": "web",
+    "devmail": "devmail",
+    "secret": "secret",
 }
 
 

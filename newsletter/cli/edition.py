@@ -2,6 +2,7 @@
 
 import getpass
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -9,8 +10,9 @@ import click
 from newsletter.audience.lists import list_by_slug
 from newsletter.clock import utc_now
 from newsletter.compose.findings import Finding, Severity
-from newsletter.compose.reading import decode
+from newsletter.compose.parser import read_briefing
 from newsletter.db import reading, transaction
+from newsletter.errors import InputError
 from newsletter.plan import approval, editions, schedule
 from newsletter.report.editions import EditionStatus, edition_status
 from newsletter.settings import get_settings
@@ -21,3 +23,155 @@ BRIEFING = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.group()
 def command() -> None:
     """Create, approve, send and watch editions."""
+
+
+@command.command()
+@click.argument("file", type=BRIEFING)
+@click.option("--list", "slugs", multiple=True, required=True, help="Slug; may be given again.")
+@click.option("--subject", help="Instead of the briefing's title.")
+@click.option("--preheader", help="Instead of the key points.")
+def create(file: Path, slugs: tuple[str, ...], subject: str | None, preheader: str | None) -> None:
+    """Make a draft edition of a briefing's text and print its number."""
+    content = _read_content(file, subject=subject, preheader=preheader)
+    with transaction() as session:
+        edition = editions.create_edition(
+            session,
+            content,
+            lists=[list_by_slug(session, slug) for slug in slugs],
+            settings=get_settings(),
+            created_by=getpass.getuser(),
+            now=utc_now(),
+        )
+    click.echo(edition.id)
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+@click.argument("file", type=BRIEFING)
+@click.option("--subject", help="Instead of the briefing's title.")
+@click.option("--preheader", help="Instead of the key points.")
+def revise(edition_id: int, file: Path, subject: str | None, preheader: str | None) -> None:
+    """Replace an edition's content; an approval it had is void."""
+    content = _read_content(file, subject=subject, preheader=preheader)
+    with transaction() as session:
+        edition = editions.revise_edition(
+            session,
+            edition_id,
+            content,
+            settings=get_settings(),
+            revised_by=getpass.getuser(),
+            now=utc_now(),
+        )
+    click.echo(f"Edition {edition_id} is a draft with revision {edition.revision}.")
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+def approve(edition_id: int) -> None:
+    """Run the checks and, if none finds an error, approve the newest revision."""
+    with transaction() as session:
+        approved = approval.approve_edition(
+            session,
+            edition_id,
+            approved_by=getpass.getuser(),
+            settings=get_settings(),
+            now=utc_now(),
+        )
+    _show(approved.findings)
+    click.echo(
+        f"Edition {edition_id}, revision {approved.revision} ({approved.content_hash[:12]}) is "
+        f"approved: {approved.people} people on its lists, through {approved.transport}."
+    )
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+def send(edition_id: int) -> None:
+    """Send an approved edition now."""
+    with transaction() as session:
+        schedule.send_now(session, edition_id, now=utc_now())
+    click.echo(f"Edition {edition_id} is being sent; watch it with: newsletter edition status")
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+def pause(edition_id: int) -> None:
+    """Stop sending within seconds; nobody is left half mailed."""
+    with transaction() as session:
+        schedule.pause(session, edition_id)
+    click.echo(f"Edition {edition_id} is paused.")
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+def resume(edition_id: int) -> None:
+    """Go on sending a paused edition."""
+    with transaction() as session:
+        schedule.resume(session, edition_id)
+    click.echo(f"Edition {edition_id} is being sent.")
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+@click.confirmation_option(prompt="Nobody who was not mailed yet will be. Cancel the edition?")
+def cancel(edition_id: int) -> None:
+    """End an edition for good."""
+    with transaction() as session:
+        schedule.cancel(session, edition_id)
+    click.echo(f"Edition {edition_id} is cancelled.")
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(edition_id: int, as_json: bool) -> None:
+    """Show what became of everybody whom an edition was planned for."""
+    with reading() as session:
+        current = edition_status(session, edition_id)
+    if as_json:
+        click.echo(json.dumps(current.to_json(), ensure_ascii=False))
+        return
+    click.echo(describe(current))
+
+
+def describe(status: EditionStatus) -> str:
+    """The figures of an edition as lines for a person."""
+    excluded = sum(status.excluded.values())
+    reasons = ", ".join(f"{count} {reason}" for reason, count in status.excluded.items())
+    rows = [
+        ("planned", status.planned, "" if status.is_planned else "and counting"),
+        ("sent", status.sent, ""),
+        ("excluded", excluded, reasons),
+        ("failed", status.failed, ""),
+        ("uncertain", status.uncertain, "went out, but no answer came" if status.uncertain else ""),
+        ("cancelled", status.cancelled, ""),
+        ("deferred", status.deferred, ""),
+        ("waiting", status.waiting, ""),
+        ("opens", status.opens, ""),
+        ("clicks", status.clicks, ""),
+        ("unsubscribes", status.unsubscribes, ""),
+    ]
+    lines = [f"Edition {status.edition_id}: {status.state}"]
+    lines += [f"  {name:<13}{count:>9,}  {note}".rstrip() for name, count, note in rows]
+    return "\n".join(lines)
+
+
+def _read_content(file: Path, *, subject: str | None, preheader: str | None) -> editions.Content:
+    raw = file.read_bytes()
+    parsed = read_briefing(raw, today=utc_now().date())
+    _show(parsed.findings)
+    if parsed.briefing is None or any(
+        finding.severity is Severity.ERROR for finding in parsed.findings
+    ):
+        message = f"{file} holds no briefing that can be sent; see the errors above."
+        raise InputError(message)
+    content = editions.content_of(parsed.briefing, raw.decode("utf-8", "replace"))
+    return replace(
+        content, subject=subject or content.subject, preheader=preheader or content.preheader
+    )
+
+
+def _show(findings: tuple[Finding, ...]) -> None:
+    for finding in findings:
+        place = f"{finding.line}:{finding.column} " if finding.line else ""
+        click.echo(f"{place}{finding.severity} {finding.code}: {finding.message}", err=True)

@@ -49,7 +49,7 @@ def import_command(file: BinaryIO, slug: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(_as_dict(report), ensure_ascii=False, indent=2))
     else:
-        _show(report)
+        show_report(report)
 
 
 @command.command("suppress")
@@ -93,7 +93,7 @@ def _progress_bar() -> Iterator[OnProgress]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def _show(report: ImportReport) -> None:
+def show_report(report: ImportReport) -> None:
     click.echo(
         f"{report.people:,} people in {report.lines:,} lines: {report.created:,} new on the list, "
         f"{report.updated:,} changed, {report.unchanged:,} as they were."

@@ -11,7 +11,7 @@ _WORDS = tomllib.loads(Path(__file__).with_name("credits.toml").read_text(encodi
 _ROLES = {word: role for role, words in _WORDS["briefing"].items() for word in words}
 
 _LONGEST_NAME = 80
-_SEPARATOR = r"\s{0,9}[|｜:：/／]\s{0,9}"
+_SEPARATOR = r"\s{0,9}[|｜丨:：/／]\s{0,9}"
 
 
 def _any_of(words: list[str]) -> str:
@@ -19,7 +19,7 @@ def _any_of(words: list[str]) -> str:
 
 
 _CREDIT = re.compile(
-    rf"(?:^|(?<=[\s,，;；、|｜·(（]))(?P<role>{_any_of(list(_ROLES))}){_SEPARATOR}", re.IGNORECASE
+    rf"(?:^|(?<=[\s,，;；、|｜丨·(（]))(?P<role>{_any_of(list(_ROLES))}){_SEPARATOR}", re.IGNORECASE
 )
 _SPACED_CREDIT = re.compile(
     r"(?P<role>(?:produced|published|presented|edited|written|reported|reporting|words) by"
@@ -27,7 +27,7 @@ _SPACED_CREDIT = re.compile(
     re.IGNORECASE,
 )
 _BY = re.compile(r"(?:by|BY|By) (?P<name>[A-Z\u00c0-\u024f][^\d,;:!?]{1,60})")
-_SOURCE_WORD = rf"(?:{_any_of(_WORDS['source']['words'])})\s{{0,9}}[|｜:：]\s{{0,9}}"
+_SOURCE_WORD = rf"(?:{_any_of(_WORDS['source']['words'])})\s{{0,9}}[|｜丨:：]\s{{0,9}}"
 _SOURCE_LABEL = re.compile(rf"(?:{_SOURCE_WORD}|(?:via|source)\s{{1,9}}(?=[A-Z]))", re.IGNORECASE)
 _SOURCE_LINE = re.compile(
     rf"(?:[-–—]{{1,3}}\s{{0,9}})?[(（\[［【]?\s{{0,9}}"
@@ -74,7 +74,7 @@ def credits_in(text: str) -> dict[str, str]:
     ends = [match.start() for match in found[1:]] + [len(bare)]
     credits: dict[str, str] = {}
     for match, end in zip(found, ends, strict=True):
-        name = bare[match.end() : end].strip(" ,，;；、|｜·/")
+        name = bare[match.end() : end].strip(" ,，;；、|｜丨·/")
         if not name or len(name) > _LONGEST_NAME or ends_sentence(name):
             return {}
         credits.setdefault(_ROLES[match["role"].lower()], name)

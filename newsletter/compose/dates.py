@@ -40,7 +40,8 @@ _PATTERNS = {
 _TODAY = re.compile(r"(?i:\btoday\b|\bgood morning\b|\bthis morning\b)|今天|今日|早上好")
 _LINE_AROUND = re.compile(
     r"(?:date|published(?: on)?|posted(?: on)?|updated(?: on)?|日期|时间|发布时间|发布于|更新时间)?\s?[:：|｜]?\s?"
-    r"(?:\(|（|\[|【)?\x00(?:\)|）|\]|】)?[\s,，|]{0,3}(?:\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\.?)?)?\s?[.。]?",
+    r"(?:\(|（|\[|【)?\x00(?:\)|）|\]|】)?[\s,，|]{0,3}(?:\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\.?)?)?\s?[.。]?"
+    r"(?:\s{1,3}(?:source|来源)[:：].{1,40})?",
     re.IGNORECASE,
 )
 

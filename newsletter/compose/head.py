@@ -18,9 +18,9 @@ _LONGEST_POINT = 220
 _MOST_UNNUMBERED = 12
 
 _BRACKETED_SERIES = re.compile(
-    r"(?:\[([^\[\]]{1,60})\]|【([^【】]{1,60})】|［([^［］]{1,60})］|〖([^〖〗]{1,60})〗)\s*[:：|｜]?\s*(\S.*)"
+    r"(?:\[([^\[\]]{1,60})\]|【([^【】]{1,60})】|［([^［］]{1,60})］|〖([^〖〗]{1,60})〗)\s*[:：|｜丨]?\s*(\S.*)"
 )
-_SEPARATED_SERIES = re.compile(r"([^:：|｜]{1,60}?)\s*(?:[:：]|[|｜]|\s[-–—]\s)\s*(\S.*)")
+_SEPARATED_SERIES = re.compile(r"([^:：|｜丨]{1,60}?)\s*(?:[:：]|[|｜丨]|\s[-–—]\s)\s*(\S.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +61,8 @@ def find_title(units: Sequence[Unit]) -> Title | None:
     if following and _is_series_alone(unit, following):
         return Title(following.plain, unit.plain, following, at + 2)
     series, text = _split_series(unit.plain)
+    if series and date_line(text):
+        series, text = None, series
     return Title(text, series, unit, at + 1)
 
 
@@ -120,7 +122,7 @@ def _read_unit(head: Head, unit: Unit, *, is_above: bool, findings: Findings) ->
         message = "This image stands before the first story and was dropped. Move it into a story."
         findings.warning("image-without-story", message, unit.place())
     if credits := credits_in(unit.plain):
-        head.credits = credits | head.credits
+        head.credits |= {role: name for role, name in credits.items() if role not in head.credits}
     elif author := author_in(unit.plain):
         head.credits.setdefault("author", author)
     elif source := source_line(unit.plain):
@@ -196,7 +198,7 @@ def _unnumbered_points(text: Text, index: int, limit: int) -> range | None:
 def _are_points(text: Text, run: range) -> bool:
     items = [text.units[index] for index in run]
     stories = sum(
-        item.source is not None or text.lead(index) is not None and item.width > 150
+        item.source is not None or (text.lead(index) is not None and item.width > 150)
         for index, item in zip(run, items, strict=True)
     )
     if 2 * stories > len(items):

@@ -11,9 +11,9 @@ from newsletter.compose.briefing import Image, RichText, Span, plain
 
 # No part of a pattern can run across the bracket that starts the next try, so that the time
 # stays linear whatever the text.
-_ADDRESS = r"<?(?:[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*){0,4})>?"
+_ADDRESS = r"<?(?:[^\s()（）<>]*(?:\([^\s()（）<>]*\)[^\s()（）<>]*){0,4})>?"
 _TARGET = rf"\(\s{{0,9}}{_ADDRESS}(?:\s{{1,9}}[\"'“][^\"'”()]{{0,200}}[\"'”])?\s{{0,9}}\)"
-_IMAGE = rf"!\[[^\[\]]{{0,500}}\]{_TARGET}"
+_IMAGE = rf"[!！][\[［][^\[\]［］]{{0,500}}[\]］](?:{_TARGET}|（\s{{0,9}}{_ADDRESS}\s{{0,9}}）)"
 _TOKEN = re.compile(
     rf"""
       (?P<escape> \\[!-/:-@\[-`{{-~] )
@@ -26,16 +26,16 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_PARTS = re.compile(rf"!?\[(?P<label>[^\[\]]*)\]\(\s*<?(?P<target>{_ADDRESS[2:-2]})")
+_PARTS = re.compile(rf"[!！]?[\[［](?P<label>[^\[\]［］]*)[\]］][(（]\s*<?(?P<target>{_ADDRESS[2:-2]})")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
 
 
 class Problem(NamedTuple):
-    """`index` counts characters of the text that was read."""
+    """`at` counts characters of the text that was read."""
 
     code: str
     message: str
-    index: int
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class _Reader:
 
     def _image(self, text: str) -> None:
         # A linked image is [![alt](src)](target); only the picture inside is kept.
-        if parts := _PARTS.match(text, text.index("![")):
+        if parts := _PARTS.match(text.removeprefix("[")):
             self.images.append(Image(_decoded_all(parts["target"]), _decoded_all(parts["label"])))
 
     def _link(self, text: str, index: int) -> None:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from newsletter.compose.briefing import RichText
 from newsletter.compose.bylines import author_in, credits_in, is_photo_line, source_line
 from newsletter.compose.dates import date_line
 from newsletter.compose.findings import Findings
-from newsletter.compose.inline import RichText, cut, strip
+from newsletter.compose.inline import cut, strip
 from newsletter.compose.residue import Residue, residue
 from newsletter.compose.sentences import first_sentence, starts_afresh, width
 from newsletter.compose.units import Unit
@@ -81,12 +82,12 @@ def lead_of(unit: Unit) -> Lead | None:
         start, end = bracketed.span(bracketed.lastgroup or 0)
         if bracketed["c"] is None or unit.is_sentence or unit.source:
             return Lead(strip(cut(unit.rich, start, end)), body)
-    if end := _bold_lead(unit):
-        return _split(unit, end)
-    if unit.is_item and (end := first_sentence(text)):
-        is_credit_alone = unit.source is not None and not text[end : unit.source.start].strip()
-        return None if is_credit_alone else _split(unit, end)
-    return None
+    if bold_end := _bold_lead(unit):
+        return _split(unit, bold_end)
+    first_end = first_sentence(text) if unit.is_item else None
+    if first_end is None or (unit.source and not text[first_end : unit.source.start].strip()):
+        return None
+    return _split(unit, first_end)
 
 
 def is_aside(unit: Unit) -> bool:

@@ -19,8 +19,8 @@ from newsletter.compose.review import (
     review_stories,
 )
 from newsletter.compose.sentences import width
-from newsletter.compose.stories import Stories, read_stories
-from newsletter.compose.units import Unit, units
+from newsletter.compose.stories import read_stories
+from newsletter.compose.units import WIDEST_WRAPPED, Unit, units
 
 # Lines of one block can be units of their own as well.
 _MAX_UNITS = 2 * MAX_BLOCKS
@@ -78,9 +78,7 @@ def _briefing(text: str, today: datetime.date, findings: Findings) -> Briefing |
 
 def _units(lines: Sequence[Line], findings: Findings) -> list[Unit] | None:
     parts = list(blocks(list(lines)))
-    filled = sum(map(len, parts))
-    widest = max((width(line.text) for block in parts for line in block), default=0)
-    is_tight = filled >= 4 * len(parts) and widest > 120
+    is_tight = _is_tight(parts)
     found = (
         []
         if len(parts) > MAX_BLOCKS
@@ -91,6 +89,13 @@ def _units(lines: Sequence[Line], findings: Findings) -> list[Unit] | None:
         findings.error("too-many-blocks", message)
         return None
     return found
+
+
+def _is_tight(parts: Sequence[Sequence[Line]]) -> bool:
+    """The text goes without blank lines: each line is a paragraph, and some are long."""
+    lines = [line for block in parts for line in block]
+    long = sum(width(line.text) > WIDEST_WRAPPED for line in lines)
+    return len(lines) >= 4 * len(parts) and 10 * long >= len(lines)
 
 
 def _read(text: Text, title: Title, today: datetime.date, findings: Findings) -> Briefing | None:
@@ -104,7 +109,9 @@ def _read(text: Text, title: Title, today: datetime.date, findings: Findings) ->
         return None
     if not parts.heads:
         findings.hint("no-sections", "There are no section heads; all stories are in one section.")
-    credits = stories.credits | head.credits
+    credits = head.credits | {
+        role: name for role, name in stories.credits.items() if role not in head.credits
+    }
     points = stories_of(
         [unit.plain for unit in head.points], [draft.headline for draft in stories.drafts]
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from newsletter.compose.dates import Dating
-from newsletter.compose.findings import Findings
+from newsletter.compose.findings import Findings, Place
 from newsletter.compose.stories import Draft, Stories
 from newsletter.compose.units import Unit
 
@@ -123,7 +123,7 @@ def _review_images(drafts: Sequence[Draft], findings: Findings) -> None:
                 findings.warning("image-alt-looks-like-source", message, place)
 
 
-def _review_numbers(numbers: Sequence[tuple[int | None, object]], findings: Findings) -> None:
+def _review_numbers(numbers: Sequence[tuple[int | None, Place]], findings: Findings) -> None:
     previous: int | None = None
     for number, place in numbers:
         if number is None:

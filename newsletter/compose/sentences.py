@@ -22,7 +22,7 @@ def ends_sentence(text: str) -> bool:
     if _ends_in_stop(text):
         return True
     trailer = _TRAILER.search(text, max(len(text) - _TAIL, 0))
-    return bool(trailer) and _ends_in_stop(text[: trailer.start()])
+    return trailer is not None and _ends_in_stop(text[: trailer.start()])
 
 
 def first_sentence(text: str) -> int | None:

@@ -1,6 +1,6 @@
 """Reads sections and stories, and tells headlines from paragraphs as a careful reader would."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -314,7 +314,7 @@ class _Reader:
         return self.part
 
 
-def _outlets(units: list[Unit] | tuple[Unit, ...]) -> Iterator[str]:
+def _outlets(units: Sequence[Unit]) -> Iterator[str]:
     for unit in units:
         if unit.source:
             yield unit.source.name.casefold()

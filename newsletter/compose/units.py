@@ -14,8 +14,8 @@ from newsletter.compose.reading import Line
 from newsletter.compose.residue import residue
 from newsletter.compose.sentences import ends_sentence, is_cjk, starts_afresh, width
 
-# Above this width nobody breaks lines by hand: each line of such a block is a paragraph.
-_WIDEST_WRAPPED = 120
+# Above this width nobody breaks lines by hand: the line is a whole paragraph.
+WIDEST_WRAPPED = 120
 
 _HEADING = re.compile(r"(?P<marks>#{1,6})(?:\s+|(?=[\[【［*_])|(?<=##)(?=[^\s#]))")
 _NUMBER = re.compile(
@@ -27,14 +27,15 @@ _BRACKETED = re.compile(
     r"(?:\[(?P<a>[^\[\]]{1,60})\]|【(?P<b>[^【】]{1,60})】|［(?P<c>[^［］]{1,60})］"
     r"|〖(?P<d>[^〖〗]{1,60})〗|〔(?P<e>[^〔〕]{1,60})〕)[:：]?"
 )
-_IMAGE_LINE = re.compile(r"\[?!\[[^\[\]]*\]\([^()]*\)\S*")
+_IMAGE_LINE = re.compile(r"\[?[!！][\[［][^\[\]［］]*[\]］][(（][^()（）]*[)）]\S*")
 _FILLED = re.compile(r"\S+")
 
 
 @dataclass(frozen=True)
 class Unit:
     """`plain` and `rich` are without list and heading marks, which `level`, `number` and
-    `bullet` keep; `raw` is as written, and `place` finds its characters in the file."""
+    `bullet` keep; `raw` is as written, and `place` finds its characters in the file.
+    """
 
     raw: str
     pieces: tuple[tuple[int, Line, int], ...]
@@ -123,7 +124,7 @@ def _groups(block: Sequence[Line], *, is_tight: bool) -> list[_Group]:
             group is None
             or group.is_closed
             or is_item
-            or (is_tight and width(group.lines[-1].text) > _WIDEST_WRAPPED)
+            or is_tight
             or _is_break(group, line, widest)
         ):
             groups.append(_Group([line], is_closed=False, is_list=is_item))
@@ -155,7 +156,7 @@ def _unit(lines: Sequence[Line], level: int, findings: Findings) -> Unit:
             break
     unit = Unit(raw, pieces, rich, inline.images, level, number, bullet)
     for problem in inline.problems:
-        findings.warning(problem.code, problem.message, unit.place(problem.index))
+        findings.warning(problem.code, problem.message, unit.place(problem.at))
     return unit
 
 
@@ -235,7 +236,7 @@ def _is_full(text: str, following: str, widest: int) -> bool:
     """The line is wrapped: the next word had no room on it."""
     word = _FILLED.match(following.strip())
     needed = 2 if is_cjk(following.strip()[0]) else width(word[0]) if word else 0
-    return widest <= _WIDEST_WRAPPED and width(text) + 1 + needed > widest
+    return widest <= WIDEST_WRAPPED and width(text) + 1 + needed > widest
 
 
 def _is_break(group: _Group, line: Line, widest: int) -> bool:

@@ -442,7 +442,7 @@ class Session:
     def _on_data(self, argument: bytes) -> None:
         if argument:
             self._refuse(b"501 5.5.4 DATA takes nothing\r\n")
-        elif self._mail.sender is None or self._mail.is_chunked:
+        elif self._mail.sender is None or self._mail.is_chunked or self._mail.has_lost_chunks:
             self._refuse(b"503 5.5.1 MAIL and RCPT first\r\n")
         elif not self._mail.recipients:
             self._refuse(b"554 5.5.1 No valid recipients\r\n")
@@ -489,7 +489,7 @@ class Session:
 
     def _end_chunk(self) -> None:
         if self._chunk_refusal:
-            self._mail.has_lost_chunks = True
+            self._mail.has_lost_chunks = self._mail.sender is not None
             self._mail.chunks.clear()
             self._say(self._chunk_refusal)
         elif self._is_last_chunk:

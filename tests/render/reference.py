@@ -3,10 +3,11 @@ library's e-mail. It shares nothing with the fast way after the template.
 """
 
 import datetime
+from email.header import decode_header, make_header
 from email.headerregistry import Address as Mailbox
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime
+from email.utils import format_datetime, parseaddr
 from html.parser import HTMLParser
 
 from newsletter.compose.briefing import Briefing
@@ -103,3 +104,11 @@ class Events(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         self.seen.append(("text", data))
+
+
+def read_mailbox(header: str) -> tuple[str, str]:
+    """Display name and address. The standard library's newer parser puts blanks between the
+    encoded-words of a phrase, against RFC 2047 section 6.2; this uses its older one.
+    """
+    name, address = parseaddr(header)
+    return (str(make_header(decode_header(name))) if "=?" in name else name), address

@@ -11,10 +11,6 @@ CSS = TEMPLATES / "email" / "edition"
 RULE = re.compile(r"(\.[a-z0-9-]+) \{([^}]*)\}")
 
 
-def coloured_classes(css: str) -> set[str]:
-    return {name for name, body in RULE.findall(css) if "{{" in body or "#" in body}
-
-
 def colours_of(file: str) -> set[str]:
     css = re.sub(r"\{\{ (\w+)\.\w+ \}\}", "#colour", (CSS / file).read_text(encoding="utf-8"))
     return {name for name, body in RULE.findall(css) if "#colour" in body}

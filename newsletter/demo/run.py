@@ -1,0 +1,218 @@
+"""The main job on one machine: a sample morning, from a CSV and a text to a full mailbox."""
+
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from newsletter.audience.importing import ImportReport, import_csv
+from newsletter.audience.lists import create_list
+from newsletter.clock import utc_now
+from newsletter.compose.findings import Severity
+from newsletter.compose.parser import read_briefing
+from newsletter.db import get_engine, reading, transaction
+from newsletter.demo.sample import SAMPLE_LIST, write_sample_csv
+from newsletter.errors import InputError
+from newsletter.models import MailingList, schema
+from newsletter.plan import schedule
+from newsletter.plan.approval import approve_edition
+from newsletter.plan.editions import Content, content_of, create_edition
+from newsletter.plan.transports import set_transport
+from newsletter.report.editions import EditionStatus, edition_status
+from newsletter.settings import PROJECT_ROOT, Settings, read_settings, use_settings
+from newsletter.stack.broker import running_broker
+from newsletter.stack.ports import HOST, free_port, port_or_free
+from newsletter.stack.system import Ports, System, running_system
+
+FOLDER = PROJECT_ROOT / "var" / "demo"
+SENDERS = 2
+CONNECTIONS = 4
+LOOK_SECONDS = 0.2
+# The mailbox counts a message just before it answers; the last answers need a moment to be recorded.
+NO_PROGRESS_SECONDS = 180.0
+
+OnProgress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoFigures:
+    """What one demo came to; `planned` is the valid people of the sample's CSV."""
+
+    planned: int
+    waiting: int
+    deferred: int
+    sent: int
+    excluded: dict[str, int]
+    failed: int
+    uncertain: int
+    cancelled: int
+    received: int
+    first_message_seconds: float | None
+    seconds: float
+
+    @property
+    def adds_up(self) -> bool:
+        """Nobody lost, and nobody mailed that the ledger does not know of."""
+        settled = self.waiting + self.deferred + self.sent + sum(self.excluded.values())
+        settled += self.failed + self.uncertain + self.cancelled
+        return self.planned == settled and self.sent <= self.received <= self.sent + self.uncertain
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Demo:
+    """One demo under way: everything is started, the list is imported, the edition is sent."""
+
+    def __init__(
+        self,
+        system: System,
+        engine: Engine,
+        *,
+        imported: ImportReport,
+        edition_id: int,
+        began_at: float,
+    ) -> None:
+        self.system = system
+        self.imported = imported
+        self.edition_id = edition_id
+        self._engine = engine
+        self._began_at = began_at
+        self._first_message_seconds: float | None = None
+
+    def status(self) -> EditionStatus:
+        with reading(self._engine) as session:
+            return edition_status(session, self.edition_id)
+
+    def wait_until_sent(self, on_progress: OnProgress) -> DemoFigures:
+        """Watch until the edition is over, or nothing moves any more."""
+        last_settled, moved_at = -1, time.monotonic()
+        while True:
+            self.system.processes.require_alive()
+            status = self.status()
+            if self._first_message_seconds is None and self.system.received():
+                self._first_message_seconds = self._elapsed()
+            on_progress("Sending", status.settled, self.imported.people)
+            if status.settled != last_settled:
+                last_settled, moved_at = status.settled, time.monotonic()
+            if status.is_over or time.monotonic() - moved_at > NO_PROGRESS_SECONDS:
+                return self._figures(status)
+            time.sleep(LOOK_SECONDS)
+
+    def _figures(self, status: EditionStatus) -> DemoFigures:
+        return DemoFigures(
+            planned=self.imported.people,
+            waiting=status.waiting,
+            deferred=status.deferred,
+            sent=status.sent,
+            excluded=status.excluded,
+            failed=status.failed,
+            uncertain=status.uncertain,
+            cancelled=status.cancelled,
+            received=self.system.received(),
+            first_message_seconds=self._first_message_seconds,
+            seconds=self._elapsed(),
+        )
+
+    def _elapsed(self) -> float:
+        return round(time.monotonic() - self._began_at, 1)
+
+
+@contextmanager
+def running_demo(
+    *,
+    briefing: Path,
+    subscribers: int,
+    web_port: int,
+    mailbox_port: int,
+    on_progress: OnProgress,
+) -> Iterator[Demo]:
+    """A demo in `FOLDER`, on a fresh database; leaving the block ends all its processes.
+
+    Ports that are taken are replaced by free ones. Raises `InputError` for a briefing that cannot
+    be sent, before anything is started.
+    """
+    began_at = time.monotonic()
+    content = _read(briefing)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    ports = Ports(web=port_or_free(web_port), mailbox=port_or_free(mailbox_port), smtp=free_port())
+    with running_broker(FOLDER / "valkey") as redis_url:
+        settings = _settings(redis_url, ports)
+        use_settings(settings)
+        engine = get_engine()
+        schema.upgrade(engine)
+        with running_system(settings, ports, FOLDER, senders=SENDERS) as system:
+            list_id = _make_list(engine, ports)
+            imported = _import(engine, list_id, subscribers, on_progress)
+            edition_id = _send(engine, content, list_id, settings)
+            yield Demo(system, engine, imported=imported, edition_id=edition_id, began_at=began_at)
+        engine.dispose()
+
+
+def _read(path: Path) -> Content:
+    raw = path.read_bytes()
+    parsed = read_briefing(raw, today=utc_now().date())
+    errors = [each for each in parsed.findings if each.severity is Severity.ERROR]
+    if parsed.briefing is None or errors:
+        lines = "\n".join(f"  line {each.line}: {each.message}" for each in errors)
+        message = f"{path} holds no briefing that can be sent:\n{lines}"
+        raise InputError(message)
+    return content_of(parsed.briefing, raw.decode("utf-8", "replace"))
+
+
+def _settings(redis_url: str, ports: Ports) -> Settings:
+    return read_settings(
+        env="development",
+        database_url=f"sqlite:///{FOLDER / 'newsletter.db'}",
+        redis_url=redis_url,
+        secret_keys=((1, secrets.token_urlsafe(36)),),
+        address_key=secrets.token_urlsafe(36),
+        base_url=f"http://{HOST}:{ports.web}",
+        mail_domain="mail.morning.example",
+        state_dir=FOLDER,
+    )
+
+
+def _make_list(engine: Engine, ports: Ports) -> int:
+    with transaction(engine) as session:
+        set_transport(session, "mailbox", f"smtp://{HOST}:{ports.smtp}", connections=CONNECTIONS)
+        return create_list(session, SAMPLE_LIST, now=utc_now()).id
+
+
+def _import(
+    engine: Engine, list_id: int, subscribers: int, on_progress: OnProgress
+) -> ImportReport:
+    path = FOLDER / "subscribers.csv"
+    write_sample_csv(path, subscribers)
+    with path.open("rb") as stream:
+        return import_csv(
+            engine,
+            stream,
+            list_id=list_id,
+            source=path.name,
+            now=utc_now(),
+            on_progress=lambda done, total: on_progress("Importing", done, total),
+        )
+
+
+def _send(engine: Engine, content: Content, list_id: int, settings: Settings) -> int:
+    now = utc_now()
+    with transaction(engine) as session:
+        edition = create_edition(
+            session,
+            content,
+            lists=[session.get_one(MailingList, list_id)],
+            settings=settings,
+            created_by="demo",
+            now=now,
+        )
+        approve_edition(session, edition.id, approved_by="demo", settings=settings, now=now)
+        schedule.send_now(session, edition.id, now=now)
+    return edition.id

@@ -1,0 +1,90 @@
+"""Approves the newest revision of an edition: checked, named by its hash, void on any change."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from newsletter.checks.draft import make_draft
+from newsletter.checks.registry import run_checks
+from newsletter.compose.findings import Finding, Severity
+from newsletter.errors import StateError
+from newsletter.models import EditionState, Subscription
+from newsletter.plan.editions import (
+    briefing_of,
+    compiled_of,
+    get_edition,
+    lists_of,
+    newest_revision,
+)
+from newsletter.plan.transports import first_transport
+from newsletter.settings import Settings
+from newsletter.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """`people` is who stands on the edition's lists now, those who will be excluded included."""
+
+    revision: int
+    content_hash: str
+    transport: str
+    people: int
+    findings: tuple[Finding, ...]
+
+
+class RefusedApproval(StateError):  # noqa: N818  read as "a refused approval"
+    """The checks found errors; `findings` holds all that they found."""
+
+    def __init__(self, edition_id: int, findings: tuple[Finding, ...]) -> None:
+        errors = [each for each in findings if each.severity is Severity.ERROR]
+        lines = "\n".join(f"  {each.code}: {each.message}" for each in errors)
+        super().__init__(f"Edition {edition_id} cannot be approved:\n{lines}")
+        self.findings = findings
+
+
+def check_edition(
+    session: Session, edition_id: int, *, settings: Settings, now: datetime
+) -> tuple[Finding, ...]:
+    """What the checks find in the newest revision, as each of the edition's lists would send it."""
+    edition = get_edition(session, edition_id)
+    briefing = briefing_of(newest_revision(session, edition))
+    found: dict[Finding, None] = {}
+    for mailing_list in lists_of(session, edition_id):
+        compiled = compiled_of(session, edition, list_id=mailing_list.id)
+        draft = make_draft(briefing, compiled, tokens=Tokens(settings.secret_keys), date=now)
+        found.update(dict.fromkeys(run_checks(draft)))
+    return tuple(found)
+
+
+def approve_edition(
+    session: Session, edition_id: int, *, approved_by: str, settings: Settings, now: datetime
+) -> Approval:
+    """Freeze the newest revision, its lists and its transport for sending.
+
+    Raises `RefusedApproval` when a check finds an error, `StateError` when the edition is no draft.
+    """
+    edition = get_edition(session, edition_id)
+    if edition.state is not EditionState.DRAFT:
+        message = f"Edition {edition_id} is {edition.state}; only a draft can be approved."
+        raise StateError(message)
+    findings = check_edition(session, edition_id, settings=settings, now=now)
+    if any(finding.severity is Severity.ERROR for finding in findings):
+        raise RefusedApproval(edition_id, findings)
+    lists = lists_of(session, edition_id)
+    revision = newest_revision(session, edition)
+    transport = first_transport(session, prefer=lists[0].transport_id)
+    revision.approved_at = now
+    revision.approved_by = approved_by
+    edition.approved_revision = revision.number
+    edition.approved_at = now
+    edition.transport_id = transport.id
+    edition.state = EditionState.APPROVED
+    session.flush()
+    people = session.scalar(
+        select(func.count(func.distinct(Subscription.subscriber_id))).where(
+            Subscription.list_id.in_([mailing_list.id for mailing_list in lists])
+        )
+    )
+    return Approval(revision.number, revision.content_hash, transport.name, people or 0, findings)

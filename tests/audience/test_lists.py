@@ -1,0 +1,131 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from newsletter.audience.lists import NewList, all_lists, create_list, list_by_slug
+from newsletter.db import transaction
+from newsletter.errors import InputError, NotFoundError
+from newsletter.models import OptIn
+
+NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+DAILY = NewList(
+    slug="daily",
+    name="The Daily",
+    sender_name="The Desk",
+    sender_address="Desk@Courier.example",
+    postal_address="4 Ropewalk Lane, Port Ellery",
+)
+
+
+@pytest.fixture
+def session(engine: Engine) -> Iterator[Session]:
+    with transaction(engine) as session:
+        yield session
+
+
+def test_a_list_is_made_with_every_field_in_its_normal_form(session: Session) -> None:
+    new = replace(
+        DAILY,
+        name="  The   Daily ",
+        accent="#0B57D0",
+        zone="europe/berlin",
+        language="pt_BR",
+        reply_to="editors@bücher.example",
+    )
+
+    made = create_list(session, new, now=NOW)
+
+    assert made.id > 0
+    assert made.name == "The Daily"
+    assert made.accent == "#0b57d0"
+    assert made.zone == "Europe/Berlin"
+    assert made.language == "pt-BR"
+    assert made.sender_address == "Desk@courier.example"
+    assert made.reply_to == "editors@xn--bcher-kva.example"
+    assert made.opt_in is OptIn.DOUBLE
+    assert made.created_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "place"),
+    [
+        ("slug", "", "slug"),
+        ("slug", "Daily", "slug"),
+        ("slug", "dai ly", "slug"),
+        ("slug", "-daily", "slug"),
+        ("slug", "daily-", "slug"),
+        ("slug", "täglich", "slug"),
+        ("slug", "daily\n", "slug"),
+        ("slug", "d" * 64, "slug"),
+        ("name", " ", "name"),
+        ("name", "n" * 121, "name"),
+        ("tagline", "t" * 201, "tagline"),
+        ("sender_name", "", "sender name"),
+        ("sender_address", "desk", "sender address"),
+        ("sender_address", "The Desk <desk@courier.example>", "sender address"),
+        ("sender_address", "büro@courier.example", "sender address"),
+        ("reply_to", "desk@localhost", "reply-to"),
+        ("postal_address", " ", "postal address"),
+        ("postal_address", "p" * 501, "postal address"),
+        ("zone", "Mars/Olympus_Mons", "zone"),
+        ("zone", "", "zone"),
+        ("zone", "../../etc/passwd", "zone"),
+        ("language", "english please", "language"),
+        ("language", "", "language"),
+        ("accent", "blue", "accent"),
+        ("accent", "#fff", "accent"),
+        ("accent", "#0b57d0;background:red", "accent"),
+    ],
+)
+def test_a_field_that_cannot_stand_is_refused_by_its_name(
+    session: Session, field: str, text: str, place: str
+) -> None:
+    with pytest.raises(InputError, match=f"^{place}: .{{10,}}"):
+        create_list(session, replace(DAILY, **{field: text}), now=NOW)
+
+    assert all_lists(session) == []
+
+
+@pytest.mark.parametrize(
+    "control", ["\r\n", "\n", "\r", "\x00", "\x85", "\u2028", "\u2029", "\x1b"]
+)
+@pytest.mark.parametrize(
+    "field", ["slug", "name", "tagline", "sender_name", "sender_address", "postal_address"]
+)
+def test_s12_no_field_can_smuggle_a_header_into_a_letter(
+    session: Session, field: str, control: str
+) -> None:
+    text = f"{getattr(DAILY, field)}{control}Bcc: everyone@readers.example"
+
+    with pytest.raises(InputError):
+        create_list(session, replace(DAILY, **{field: text}), now=NOW)
+
+
+def test_a_slug_is_given_once(session: Session) -> None:
+    create_list(session, DAILY, now=NOW)
+
+    with pytest.raises(InputError, match="slug: there is a list called daily already"):
+        create_list(session, DAILY, now=NOW)
+
+
+def test_a_list_is_found_by_its_slug(session: Session) -> None:
+    made = create_list(session, DAILY, now=NOW)
+
+    assert list_by_slug(session, "daily") is made
+
+
+def test_whoever_asks_for_an_unknown_list_is_told_the_known_ones(session: Session) -> None:
+    create_list(session, replace(DAILY, slug="weekly"), now=NOW)
+    create_list(session, DAILY, now=NOW)
+
+    with pytest.raises(NotFoundError, match="no list called 'dialy'; there are: daily, weekly"):
+        list_by_slug(session, "dialy")
+
+
+def test_without_any_list_the_error_says_how_to_make_one(session: Session) -> None:
+    with pytest.raises(NotFoundError, match="newsletter list create"):
+        list_by_slug(session, "daily")
