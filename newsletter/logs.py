@@ -40,6 +40,9 @@ def set_up_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
+    # A line for each doorbell, every two seconds, tells nobody anything.
+    for chatty in ("celery.app.trace", "celery.worker.strategy", "celery.beat"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _add_extra(_logger: Any, _method: str, event: structlog.typing.EventDict) -> dict[str, Any]:

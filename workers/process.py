@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.db import get_engine
 from newsletter.deliver.sender import Sender
-from newsletter.queue import Queue
+from newsletter.queue import Job, Queue, ring
 from newsletter.settings import get_settings
 from workers.app import app
 
@@ -35,7 +35,8 @@ _sender: Sender | None = None
 def drain() -> None:
     """Send what is due, in this process, until nothing is, the budget is spent or we must stop."""
     assert _sender is not None
-    _sender.drain(seconds=DRAIN_SECONDS, should_stop=_stopping.is_set)
+    if _sender.drain(seconds=DRAIN_SECONDS, should_stop=_stopping.is_set):
+        ring(Job.PUMP)  # the last batch of an edition ends it
 
 
 @worker_shutting_down.connect

@@ -87,7 +87,7 @@ class Directory:
             return Saved(ids, frozenset())
         completed = _complete(session, known, zones)
         found = select(Subscriber.address_key, Subscriber.id).where(_is_one_of(known))
-        ids.update(session.execute(found).tuples().all())
+        ids.update(session.execute(found).all())
         return Saved(ids, completed)
 
     def _insert(
@@ -117,7 +117,7 @@ class Directory:
         insert = insert_unless_there(session, Subscriber).returning(
             Subscriber.address_key, Subscriber.id
         )
-        return dict(session.connection().execute(insert, rows).tuples().all())
+        return dict(session.connection().execute(insert, rows).all())
 
 
 def _is_one_of(people: Collection[Person]) -> ColumnElement[bool]:

@@ -1,6 +1,6 @@
 """The checks before sending, in one tuple; a new check is a function and a line here."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from newsletter.checks import content, letter
 from newsletter.checks.draft import Draft
@@ -34,7 +34,15 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def run_checks(draft: Draft) -> list[Finding]:
-    """All that was found, errors first. An error blocks the sending."""
-    findings = [finding for check in CHECKS for finding in check(draft)]
+def run_checks(draft: Draft, *, read: Iterable[Finding] = ()) -> list[Finding]:
+    """All that was found, errors first. An error blocks the sending.
+
+    `read` is what was found when the text was read: it is part of the result, and what it knows by
+    line and column no check says a second time without.
+    """
+    findings = list(read)
+    known = {finding.code for finding in findings}
+    findings += [
+        finding for check in CHECKS for finding in check(draft) if finding.code not in known
+    ]
     return sorted(findings, key=lambda finding: list(Severity).index(finding.severity))

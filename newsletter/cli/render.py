@@ -50,7 +50,7 @@ def command(
         )
         tokens = Tokens(get_settings().secret_keys)
         draft = make_draft(parsed.briefing, compiled, tokens=tokens, date=now)
-        findings += run_checks(draft)
+        findings = run_checks(draft, read=parsed.findings)
         _write(draft, out)
     for finding in findings:
         _show(finding)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 from rich.console import Console
@@ -26,10 +26,12 @@ def command() -> None:
 
 
 @command.command("import")
-@click.argument("file", type=click.File("rb"))
+@click.argument(
+    "file", type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
+)
 @click.option("--list", "slug", required=True, help="The list that they are subscribed to.")
 @click.option("--json", "as_json", is_flag=True, help="Write the whole report as JSON.")
-def import_command(file: BinaryIO, slug: str, as_json: bool) -> None:
+def import_command(file: str, slug: str, as_json: bool) -> None:
     """Subscribe the people of FILE, a CSV in UTF-8 with a header line; - reads standard input.
 
     Columns: email; name, or first_name and last_name; zone; language; status; joined_at. Nobody
@@ -37,12 +39,12 @@ def import_command(file: BinaryIO, slug: str, as_json: bool) -> None:
     """
     with reading() as session:
         list_id = list_by_slug(session, slug).id
-    with _progress_bar() as on_progress:
+    with click.open_file(file, "rb") as stream, _progress_bar() as on_progress:
         report = import_csv(
             get_engine(),
-            file,
+            stream,
             list_id=list_id,
-            source=click.format_filename(file.name, shorten=True),
+            source=click.format_filename(file, shorten=True),
             now=utc_now(),
             on_progress=on_progress,
         )

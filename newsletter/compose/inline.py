@@ -1,6 +1,7 @@
 """Marks inside a line: **bold**, *emphasis*, [links](https://…), ![images](…) and entities."""
 
 import html
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -75,6 +76,18 @@ def joined(riches: Iterable[RichText], separator: str) -> RichText:
     return tuple(spans)
 
 
+class _Text(NamedTuple):
+    text: str
+    href: str | None
+
+
+class _Styled(NamedTuple):
+    strong: bool
+    emphasis: bool
+    href: str | None
+    text: str
+
+
 @dataclass(slots=True)
 class _Mark:
     """A run of * or _ that may open or close a style."""
@@ -83,12 +96,12 @@ class _Mark:
     index: int
     opens: bool
     closes: bool
-    used: bool = False
+    is_used: bool = False
 
 
 class _Reader:
     def __init__(self) -> None:
-        self.pieces: list[Span | _Mark] = []
+        self.pieces: list[_Text | _Mark] = []
         self.images: list[Image] = []
         self.problems: list[Problem] = []
 
@@ -104,17 +117,17 @@ class _Reader:
         strong = self._paired(lambda mark: len(mark.text) in (2, 3))
         emphasis = self._paired(lambda mark: len(mark.text) in (1, 3))
         is_strong = is_emphasis = False
-        spans = []
+        styled: list[_Styled] = []
         for number, piece in enumerate(self.pieces):
-            if isinstance(piece, Span):
-                spans.append(replace(piece, strong=is_strong, emphasis=is_emphasis))
+            if isinstance(piece, _Text):
+                styled.append(_Styled(is_strong, is_emphasis, piece.href, piece.text))
                 continue
             is_strong ^= number in strong
             is_emphasis ^= number in emphasis
-            if not piece.used:
-                self._unpaired(piece)
-                spans.append(Span(piece.text, strong=is_strong, emphasis=is_emphasis))
-        return tuple(_merged(spans))
+            if not piece.is_used:
+                self._report_unpaired(piece)
+                styled.append(_Styled(is_strong, is_emphasis, None, piece.text))
+        return tuple(_merged(styled))
 
     def _token(self, match: re.Match[str], base: int, href: str | None) -> None:
         text = match[0]
@@ -172,13 +185,13 @@ class _Reader:
         pairs: set[int] = set()
         opened: dict[str, int] = {}
         for number, mark in enumerate(self.pieces):
-            if isinstance(mark, Span) or not wanted(mark):
+            if isinstance(mark, _Text) or not wanted(mark):
                 continue
             character = mark.text[0]
             if mark.closes and character in opened:
                 first = opened.pop(character)
                 pairs |= {first, number}
-                mark.used = True
+                mark.is_used = True
                 self._use(first)
             elif mark.opens and character not in opened:
                 opened[character] = number
@@ -187,30 +200,24 @@ class _Reader:
     def _use(self, number: int) -> None:
         mark = self.pieces[number]
         if isinstance(mark, _Mark):
-            mark.used = True
+            mark.is_used = True
 
-    def _unpaired(self, mark: _Mark) -> None:
+    def _report_unpaired(self, mark: _Mark) -> None:
         if mark.text == "**":
             message = "A ** without its partner is shown as written. Add the other or delete it."
             self.problems.append(Problem("raw-markup", message, mark.index))
 
     def _add(self, text: str, href: str | None) -> None:
         if text:
-            self.pieces.append(Span(text, href=href))
+            self.pieces.append(_Text(text, href))
 
 
-def _merged(spans: Iterable[Span]) -> Iterator[Span]:
+def _merged(styled: Iterable[_Styled]) -> Iterator[Span]:
     """Neighbours in the same style as one span."""
-    style: Span | None = None
-    texts: list[str] = []
-    for span in spans:
-        if style and replace(span, text="") != style:
-            yield replace(style, text="".join(texts))
-            texts = []
-        style = replace(span, text="")
-        texts.append(span.text)
-    if style:
-        yield replace(style, text="".join(texts))
+    for style, run in itertools.groupby(styled, key=lambda piece: piece[:3]):
+        strong, emphasis, href = style
+        text = "".join(piece.text for piece in run)
+        yield Span(text, strong=strong, emphasis=emphasis, href=href)
 
 
 def _decoded(entity: str) -> str:

@@ -22,8 +22,8 @@ from newsletter.compose.sentences import width
 from newsletter.compose.stories import read_stories
 from newsletter.compose.units import WIDEST_WRAPPED, Unit, units
 
-# Lines of one block can be units of their own as well.
-_MAX_UNITS = 2 * MAX_BLOCKS
+# Each line of a block may turn out to be a paragraph of its own.
+_MAX_LINES = 10 * MAX_BLOCKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +79,13 @@ def _briefing(text: str, today: datetime.date, findings: Findings) -> Briefing |
 def _units(lines: Sequence[Line], findings: Findings) -> list[Unit] | None:
     parts = list(blocks(list(lines)))
     is_tight = _is_tight(parts)
-    found = (
-        []
-        if len(parts) > MAX_BLOCKS
-        else [unit for block in parts for unit in units(block, findings, is_tight=is_tight)]
-    )
-    if len(parts) > MAX_BLOCKS or len(found) > _MAX_UNITS:
-        message = f"There are more than {MAX_BLOCKS} paragraphs. Split the text."
-        findings.error("too-many-blocks", message)
-        return None
+    found: list[Unit] = []
+    for block in parts:
+        if len(parts) > MAX_BLOCKS or len(block) + len(found) > _MAX_LINES:
+            message = f"There are more than {MAX_BLOCKS} paragraphs. Split the text."
+            findings.error("too-many-blocks", message)
+            return None
+        found += units(block, findings, is_tight=is_tight)
     return found
 
 

@@ -75,6 +75,8 @@ def header_text(content: bytes, name: str) -> str:
 
 
 def _header_block(content: bytes) -> bytes:
+    if content.startswith(b"\r\n"):
+        return b""
     end = content.find(b"\r\n\r\n")
     return content if end < 0 else content[: end + 2]
 

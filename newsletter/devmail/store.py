@@ -27,9 +27,10 @@ BATCH_BYTES = 4_194_304
 LEVEL = 1
 # Below this a resemblance saves nothing worth a second look.
 SHORTEST_BASE = 2_048
-# A message that needs more than this share of its size does not resemble the base.
-RESEMBLANCE = 0.3
-RECENT_BASES = 8
+# A message resembles a base if the base saves at least half of what compression alone leaves.
+RESEMBLANCE = 0.5
+RECENT_BASES = 4
+LOCK_SECONDS = 0.2
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
@@ -73,14 +74,16 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    dictionary: zstandard.ZstdCompressionDict
     compressor: zstandard.ZstdCompressor
+    most: float
+    """The share of its size that a message may need and still resemble this one."""
 
     @classmethod
-    def from_content(cls, content: bytes) -> Self:
+    def from_content(cls, content: bytes, *, share_alone: float) -> Self:
         dictionary = _dictionary(content)
         dictionary.precompute_compress(level=LEVEL)
-        return cls(dictionary, zstandard.ZstdCompressor(level=LEVEL, dict_data=dictionary))
+        compressor = zstandard.ZstdCompressor(level=LEVEL, dict_data=dictionary)
+        return cls(compressor, RESEMBLANCE * share_alone)
 
 
 class Mailbox(Protocol):
@@ -133,7 +136,10 @@ class Store:
         with _explained(directory):
             directory.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(
-                directory / "mail.sqlite3", isolation_level=None, check_same_thread=False
+                directory / "mail.sqlite3",
+                timeout=LOCK_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
             )
             self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
             self._database.execute("PRAGMA journal_mode = WAL")
@@ -226,13 +232,15 @@ class Store:
             return None, self._plain.compress(content)
         for number_of_base, base in reversed(self._bases.items()):
             octets = base.compressor.compress(content)
-            if len(octets) < RESEMBLANCE * len(content):
+            if len(octets) < base.most * len(content):
                 self._bases.move_to_end(number_of_base)
                 return number_of_base, octets
-        self._bases[number] = _Base.from_content(content)
+        alone = self._plain.compress(content)
+        share_alone = len(alone) / len(content)
+        self._bases[number] = _Base.from_content(content, share_alone=share_alone)
         if len(self._bases) > RECENT_BASES:
             self._bases.popitem(last=False)
-        return None, self._plain.compress(content)
+        return None, alone
 
     def _content(self, number: int) -> bytes:
         base, octets = self._database.execute(

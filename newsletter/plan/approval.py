@@ -14,10 +14,9 @@ from newsletter.models import EditionState, Subscription
 from newsletter.plan.editions import (
     briefing_of,
     compiled_of,
-    get_edition,
-    lists_of,
     newest_revision,
 )
+from newsletter.plan.stored import get_edition, lists_of
 from newsletter.plan.transports import first_transport
 from newsletter.settings import Settings
 from newsletter.tokens import Tokens

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from newsletter.compose.briefing import Briefing, from_json, plain, to_json
-from newsletter.errors import InputError, NotFoundError, StateError
+from newsletter.errors import InputError, StateError
 from newsletter.models import (
     CompiledEdition,
     Edition,
@@ -22,6 +22,7 @@ from newsletter.models import (
     MailingList,
     Revision,
 )
+from newsletter.plan.stored import get_edition, lists_of
 from newsletter.render.compile import compile_edition
 from newsletter.render.compiled import Compiled
 from newsletter.render.masthead import Masthead
@@ -95,27 +96,6 @@ def revise_edition(
     session.execute(delete(Link).where(Link.edition_id == edition_id))
     _add_revision(session, edition, content, settings=settings, by=revised_by, now=now)
     return edition
-
-
-def get_edition(session: Session, edition_id: int) -> Edition:
-    """The edition, its row locked. Raises `NotFoundError`."""
-    edition = session.get(Edition, edition_id, with_for_update=True)
-    if edition is None:
-        message = f"There is no edition {edition_id}."
-        raise NotFoundError(message)
-    return edition
-
-
-def lists_of(session: Session, edition_id: int) -> list[MailingList]:
-    """In the edition's order: a person in two of them gets it through the first."""
-    return list(
-        session.scalars(
-            select(MailingList)
-            .join(EditionList, EditionList.list_id == MailingList.id)
-            .where(EditionList.edition_id == edition_id)
-            .order_by(EditionList.position)
-        )
-    )
 
 
 def compiled_of(session: Session, edition: Edition, *, list_id: int) -> Compiled:

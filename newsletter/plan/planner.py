@@ -36,8 +36,8 @@ from newsletter.models import (
     Subscriber,
     Subscription,
 )
-from newsletter.plan.editions import get_edition, lists_of
 from newsletter.plan.exclusion import count_excluded, exclusion_reason
+from newsletter.plan.stored import get_edition, lists_of
 from newsletter.queue import Job, enqueue_after_commit
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ LINE = 76
 # Above this share of octets that quoted-printable triples, base64 is the shorter one.
 _TRIPLED_SHARE = 0.16
 
-_TO_ESCAPE = re.compile(rb"[^\t\n -<>-~]|[\t ]+(?=\n)")
+_TO_ESCAPE = re.compile(rb"[^\t\n -<>-~]+|[\t ]+(?=\n)")
 _READY = re.compile(rb"[A-EG-Za-z0-9_~-](?:[A-Za-z0-9_~/@+ .,-]{0,72}[A-Za-z0-9_~/@+.,-])?")
 _FIRST = {b".": b"=2E", b"F": b"=46"}
 
@@ -122,7 +122,7 @@ def quoted_printable(text: bytes) -> bytes:
 
 
 def _escaped(match: re.Match[bytes]) -> bytes:
-    return b"".join(b"=%02X" % byte for byte in match[0])
+    return f"={match[0].hex('=').upper()}".encode()
 
 
 def _broken(line: bytes) -> bytes:

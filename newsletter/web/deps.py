@@ -1,17 +1,28 @@
 """What the pages share: made once for an app, closed with it, handed to each endpoint."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import redis.asyncio
 from sqlalchemy import Engine
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from newsletter.settings import Settings
 from newsletter.tokens import Tokens
 from newsletter.track.links import LinkTable
+from newsletter.track.spool import UnsubscribeSpool
 from newsletter.track.stream import EventBuffer
+
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
+REPLAY_SECONDS = 10.0
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +32,7 @@ class Deps:
     tokens: Tokens
     links: LinkTable
     events: EventBuffer
+    spool: UnsubscribeSpool
 
     @classmethod
     def connect(cls, settings: Settings, engine: Engine) -> "Deps":
@@ -33,13 +45,27 @@ class Deps:
             tokens=Tokens(settings.secret_keys),
             links=LinkTable(engine),
             events=EventBuffer(client),
+            spool=UnsubscribeSpool(settings.state_dir / "unsubscribes"),
         )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         async with self.redis, self.events.flushing():
-            yield
+            replaying = asyncio.create_task(self._replay_regularly())
+            try:
+                yield
+            finally:
+                replaying.cancel()
+                await asyncio.wait([replaying])
         self.engine.dispose()
+
+    async def _replay_regularly(self) -> None:
+        while True:
+            try:
+                await run_in_threadpool(self.spool.replay, self.engine)
+            except (SQLAlchemyError, OSError) as error:
+                logger.warning("unsubscriptions wait", extra={"error": type(error).__name__})
+            await asyncio.sleep(REPLAY_SECONDS)
 
 
 def deps_of(request: Request) -> Deps:

@@ -3,14 +3,13 @@
 import logging
 from http import HTTPStatus
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import ExceptionHandler
 
 from newsletter.errors import RenderError
+from newsletter.web.deps import DATABASE_AWAY
 from newsletter.web.pages import NO_STORE, page
 
 logger = logging.getLogger(__name__)
@@ -66,9 +65,7 @@ async def _unexpected(_request: Request, _error: Exception) -> HTMLResponse:
 
 HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
     HTTPException: _http_error,
-    OperationalError: _database_away,
-    InterfaceError: _database_away,
-    PoolTimeout: _database_away,
+    **dict.fromkeys(DATABASE_AWAY, _database_away),
     RenderError: _cannot_render,
     Exception: _unexpected,
 }

@@ -12,6 +12,7 @@ from newsletter.errors import InputError, NotFoundError
 from newsletter.models import OptIn
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+on_one_store = pytest.mark.parametrize("store", ["sqlite"])
 DAILY = NewList(
     slug="daily",
     name="The Daily",
@@ -50,6 +51,7 @@ def test_a_list_is_made_with_every_field_in_its_normal_form(session: Session) ->
     assert made.created_at == NOW
 
 
+@on_one_store
 @pytest.mark.parametrize(
     ("field", "text", "place"),
     [
@@ -90,19 +92,16 @@ def test_a_field_that_cannot_stand_is_refused_by_its_name(
     assert all_lists(session) == []
 
 
-@pytest.mark.parametrize(
-    "control", ["\r\n", "\n", "\r", "\x00", "\x85", "\u2028", "\u2029", "\x1b"]
-)
+@on_one_store
 @pytest.mark.parametrize(
     "field", ["slug", "name", "tagline", "sender_name", "sender_address", "postal_address"]
 )
-def test_s12_no_field_can_smuggle_a_header_into_a_letter(
-    session: Session, field: str, control: str
-) -> None:
-    text = f"{getattr(DAILY, field)}{control}Bcc: everyone@readers.example"
+def test_s12_no_field_can_smuggle_a_header_into_a_letter(session: Session, field: str) -> None:
+    for control in ["\r\n", "\n", "\r", "\x00", "\x85", "\u2028", "\u2029", "\x1b"]:
+        text = f"{getattr(DAILY, field)}{control}Bcc: everyone@readers.example"
 
-    with pytest.raises(InputError):
-        create_list(session, replace(DAILY, **{field: text}), now=NOW)
+        with pytest.raises(InputError):
+            create_list(session, replace(DAILY, **{field: text}), now=NOW)
 
 
 def test_a_slug_is_given_once(session: Session) -> None:

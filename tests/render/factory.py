@@ -1,6 +1,7 @@
 """Briefings, mastheads and readers for the tests, by hand: no parser stands between."""
 
 import datetime
+from functools import cache
 from typing import Any
 
 from newsletter.addresses import parse_address
@@ -126,9 +127,20 @@ def make_compiled(
     subject: str = SUBJECT,
     preheader: str = PREHEADER,
 ) -> Compiled:
+    if (briefing, masthead, subject, preheader) == (None, None, SUBJECT, PREHEADER):
+        return _usual()
+    return _compile(briefing or make_briefing(), masthead or make_masthead(), subject, preheader)
+
+
+@cache
+def _usual() -> Compiled:
+    return _compile(make_briefing(), make_masthead(), SUBJECT, PREHEADER)
+
+
+def _compile(briefing: Briefing, masthead: Masthead, subject: str, preheader: str) -> Compiled:
     return compile_edition(
-        briefing or make_briefing(),
-        masthead or make_masthead(),
+        briefing,
+        masthead,
         edition_id=EDITION_ID,
         public_id=PUBLIC_ID,
         subject=subject,

@@ -10,7 +10,6 @@ from newsletter.errors import InputError, RenderError
 from newsletter.render.compiled import Compiled, edition_page
 from newsletter.render.cut import CLICK, link_slot
 from newsletter.render.letter import Link
-
 from tests.render.factory import (
     make_briefing,
     make_chinese_briefing,

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from newsletter.errors import InputError
 from newsletter.render.headers import mailbox, structured, unstructured
-
 from tests.render.reference import read_mailbox
 
 breaks = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

@@ -16,7 +16,7 @@ def asked() -> Iterator[tuple[str, list[str]]]:
     paths: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             paths.append(self.path)
             self.send_response(200)
             self.end_headers()

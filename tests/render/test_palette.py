@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ accents = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 @pytest.mark.parametrize("palette", [day, night])
 @given(accent=accents)
 def test_every_text_can_be_read_on_every_ground_whatever_the_accent(
-    palette: type[Palette], accent: str
+    palette: Callable[[str], Palette], accent: str
 ) -> None:
     colours = palette(accent)
 

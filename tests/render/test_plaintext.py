@@ -3,7 +3,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from newsletter.render.plaintext import COLUMNS, display_width, wrap
-
 from tests.render.factory import make_chinese_briefing, make_compiled
 
 

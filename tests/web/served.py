@@ -19,9 +19,9 @@ SECRET = "a-secret-for-tests-that-is-long-enough-to-pass"
 COMMAND = "from newsletter.cli.web import command; command()"
 
 
-def settings_for(redis_url: str, **changes: str) -> Settings:
+def settings_for(redis_url: str, state_dir: Path, **changes: str) -> Settings:
     return Settings.model_validate(
-        {"redis_url": redis_url, "secret_keys": ((0, SECRET),), "address_key": SECRET} | changes
+        {"redis_url": redis_url, "state_dir": state_dir, "secret_keys": ((0, SECRET),)} | changes
     )
 
 
@@ -65,6 +65,7 @@ def running_server(database_url: str, redis_url: str, log: Path) -> Iterator[Ser
         "NEWSLETTER_DATABASE_URL": database_url,
         "NEWSLETTER_REDIS_URL": redis_url,
         "NEWSLETTER_SECRET_KEYS": f"0:{SECRET}",
+        "NEWSLETTER_STATE_DIR": str(log.parent / "state"),
     }
     port = free_port()
     with (

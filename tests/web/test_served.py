@@ -1,5 +1,6 @@
 """The web server as readers and their mail programs meet it: a real process and bare sockets."""
 
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -8,13 +9,15 @@ from pathlib import Path
 
 import pytest
 import redis as redis_client
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, create_engine, delete, func, select, text
 from sqlalchemy.orm import Session
 
 from newsletter.clock import utc_now
+from newsletter.db import Model, make_engine, transaction
 from newsletter.models import ConsentEvent, Event, SubscriptionStatus
-from newsletter.tokens import DeliveryRef, Purpose
+from newsletter.tokens import Purpose
 from newsletter.track.writer import write_events
+from tests.conftest import STORES
 from tests.track.people import STORY, Morning, edition_figures, mailed_morning, status_of
 from tests.web.served import Answer, Server, running_server, tokens
 
@@ -40,7 +43,6 @@ class Site:
     server: Server
     engine: Engine
     morning: Morning
-    log: Path
 
     def leaving(self, subscriber_id: int) -> str:
         return f"/u/{tokens().unsubscribe(self.morning.subscription(subscriber_id))}"
@@ -54,12 +56,39 @@ class Site:
             return [event.evidence["how"] for event in session.scalars(select(ConsentEvent))]
 
 
+@pytest.fixture(scope="module", params=STORES)
+def shared(
+    request: pytest.FixtureRequest, redis_server: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Server, Engine]]:
+    """One server for each store: a process of its own takes its time to start."""
+    folder = tmp_path_factory.mktemp("served")
+    url = _new_database(request, folder)
+    engine = make_engine(url)
+    with running_server(url, redis_server, folder / "server.log") as server:
+        yield server, engine
+    engine.dispose()
+
+
+def _new_database(request: pytest.FixtureRequest, folder: Path) -> str:
+    if request.param == "sqlite":
+        path = folder / "newsletter.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite:///{path}"
+    postgres: str = request.getfixturevalue("postgres_server")
+    admin = create_engine(f"{postgres}/postgres", isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("CREATE DATABASE served TEMPLATE template_newsletter"))
+    admin.dispose()
+    return f"{postgres}/served"
+
+
 @pytest.fixture
-def site(engine: Engine, database_url: str, redis_server: str, tmp_path: Path) -> Iterator[Site]:
-    morning = mailed_morning(engine)
-    log = tmp_path / "server.log"
-    with running_server(database_url, redis_server, log) as server:
-        yield Site(server, engine, morning, log)
+def site(shared: tuple[Server, Engine]) -> Iterator[Site]:
+    server, engine = shared
+    yield Site(server, engine, mailed_morning(engine))
+    with transaction(engine) as session:
+        for table in reversed(Model.metadata.sorted_tables):
+            session.execute(delete(table))
 
 
 def assert_accepted(answer: Answer) -> None:
@@ -166,34 +195,34 @@ def test_a_body_beyond_any_form_is_refused(site: Site) -> None:
     assert not site.has_left(site.morning.ada)
 
 
-def test_an_open_and_a_click_reach_the_figures_even_when_the_server_stops_at_once(
-    site: Site, redis: "redis_client.Redis"
+def test_a_server_told_to_stop_hands_over_its_events_and_its_log_holds_no_token(
+    engine: Engine,
+    database_url: str,
+    redis_server: str,
+    redis: "redis_client.Redis",
+    tmp_path: Path,
 ) -> None:
-    ref = DeliveryRef(site.morning.edition_id, site.morning.ada)
-    opened = site.server.get(f"/o/{tokens().delivery(Purpose.OPEN, ref)}")
-    clicked = site.server.get(f"/c/{tokens().delivery(Purpose.CLICK, ref)}/1")
-
-    site.server.process.send_signal(signal.SIGTERM)
-    site.server.process.wait(20)
-
-    assert (opened.status, clicked.status) == (200, 302)
-    assert clicked.headers["location"] == STORY
-    assert clicked.body == b""
-    assert write_events(site.engine, redis, now=utc_now()) == 2
-    assert edition_figures(site.engine, site.morning.edition_id) == (1, 1, 0)
-    assert site.server.process.returncode == 0
-
-
-def test_the_servers_log_holds_no_token(site: Site) -> None:
     """S-26."""
-    link = site.leaving(site.morning.ada)
-    site.server.get(link)
-    site.server.get(f"{link}x")
-    site.server.post(link, b"something else")
+    morning = mailed_morning(engine)
+    ref = morning.delivery(morning.ada)
+    opening, clicking = (tokens().delivery(which, ref) for which in (Purpose.OPEN, Purpose.CLICK))
+    leaving = tokens().unsubscribe(morning.subscription(morning.ada))
+    log = tmp_path / "server.log"
 
-    site.server.process.send_signal(signal.SIGTERM)
-    site.server.process.wait(20)
+    with running_server(database_url, redis_server, log) as server:
+        server.get(f"/u/{leaving}")
+        server.post(f"/u/{leaving}", b"something else")
+        server.get(f"/u/{leaving}x")
+        opened = server.get(f"/o/{opening}")
+        clicked = server.get(f"/c/{clicking}/1")
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(20)
 
-    written = site.log.read_text()
+    assert server.process.returncode == 0
+    assert (opened.status, clicked.status) == (200, 302)
+    assert (clicked.headers["location"], clicked.body) == (STORY, b"")
+    assert write_events(engine, redis, now=utc_now()) == 2
+    assert edition_figures(engine, morning.edition_id) == (1, 1, 0)
+    written = log.read_text()
     assert "Listening" in written
-    assert link.removeprefix("/u/") not in written
+    assert not [token for token in (opening, clicking, leaving) if token in written]

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis as redis_client
@@ -12,8 +13,15 @@ from newsletter.redis import EVENT_STREAM
 from newsletter.tokens import Purpose
 from newsletter.track.writer import write_events
 from newsletter.web.app import create_app
+from tests.conftest import STORES
 from tests.track.people import STORY, Morning, edition_figures, mailed_morning
 from tests.web.served import settings_for, tokens
+
+
+@pytest.fixture
+def store() -> str:
+    """Most of what a page does is the same on both; tests that ask for both say so."""
+    return "sqlite"
 
 
 @pytest.fixture
@@ -22,8 +30,8 @@ def morning(engine: Engine) -> Morning:
 
 
 @pytest.fixture
-def client(engine: Engine, redis_server: str) -> Iterator[TestClient]:
-    app = create_app(settings=settings_for(redis_server), engine=engine)
+def client(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[TestClient]:
+    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
     with TestClient(app, follow_redirects=False) as client:
         yield client
 
@@ -129,10 +137,10 @@ def test_every_pixel_looks_the_same(client: TestClient, morning: Morning) -> Non
 
 
 def test_what_only_fetches_ahead_is_answered_and_not_counted(
-    engine: Engine, redis_server: str, redis: "redis_client.Redis", morning: Morning
+    engine: Engine, redis_server: str, tmp_path: Path, redis: "redis_client.Redis", morning: Morning
 ) -> None:
     """H-45."""
-    app = create_app(settings=settings_for(redis_server), engine=engine)
+    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
     with TestClient(app, follow_redirects=False) as client:
         for link, status in ((pixel(morning, 1), 200), (click(morning, 1), 302)):
             assert client.head(link).status_code == status
@@ -146,10 +154,11 @@ def test_what_only_fetches_ahead_is_answered_and_not_counted(
     assert not redis.exists(EVENT_STREAM)
 
 
+@pytest.mark.parametrize("store", STORES)
 def test_opens_and_clicks_come_to_the_figures(
-    engine: Engine, redis_server: str, redis: "redis_client.Redis", morning: Morning
+    engine: Engine, redis_server: str, tmp_path: Path, redis: "redis_client.Redis", morning: Morning
 ) -> None:
-    app = create_app(settings=settings_for(redis_server), engine=engine)
+    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
     with TestClient(app, follow_redirects=False) as client:
         for reader in (morning.ada, morning.ada, morning.bo):
             client.get(pixel(morning, reader))
@@ -160,10 +169,10 @@ def test_opens_and_clicks_come_to_the_figures(
 
 
 def test_a_known_link_is_followed_without_the_database(
-    engine: Engine, redis_server: str, morning: Morning
+    engine: Engine, redis_server: str, tmp_path: Path, morning: Morning
 ) -> None:
     """T-14."""
-    app = create_app(settings=settings_for(redis_server), engine=engine)
+    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
     with TestClient(app, follow_redirects=False) as client:
         client.get(click(morning, morning.ada))
         with transaction(engine) as session:

@@ -1,23 +1,34 @@
 """The page behind the unsubscribe link, in-process."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
-from newsletter.db import transaction
-from newsletter.models import Subscriber, Subscription, SubscriptionStatus
+from newsletter.db import make_engine, transaction
+from newsletter.models import MailingList, Subscriber, Subscription, SubscriptionStatus
 from newsletter.render.words import words_for
 from newsletter.tokens import Purpose
 from newsletter.web.app import create_app
 from newsletter.web.public.words import page_words
+from tests.conftest import STORES
+from tests.postgres import free_port
 from tests.track.people import Morning, edition_figures, mailed_morning, status_of
 from tests.web.served import settings_for, tokens
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+
+
+@pytest.fixture
+def store() -> str:
+    """Most of what a page does is the same on both; tests that ask for both say so."""
+    return "sqlite"
 
 
 @pytest.fixture
@@ -26,8 +37,8 @@ def morning(engine: Engine) -> Morning:
 
 
 @pytest.fixture
-def client(engine: Engine, redis_server: str) -> Iterator[TestClient]:
-    app = create_app(settings=settings_for(redis_server), engine=engine)
+def client(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[TestClient]:
+    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
     with TestClient(app, follow_redirects=False) as client:
         yield client
 
@@ -36,6 +47,7 @@ def ada_link(morning: Morning) -> str:
     return f"/u/{tokens().unsubscribe(morning.subscription(morning.ada))}"
 
 
+@pytest.mark.parametrize("store", STORES)
 def test_the_page_names_the_list_and_hides_the_address(
     client: TestClient, morning: Morning
 ) -> None:
@@ -48,6 +60,7 @@ def test_the_page_names_the_list_and_hides_the_address(
     assert page.text.count("<button") == 1
 
 
+@pytest.mark.parametrize("store", STORES)
 def test_the_pages_button_unsubscribes_without_a_redirect_and_without_a_cookie(
     client: TestClient, engine: Engine, morning: Morning
 ) -> None:
@@ -102,7 +115,7 @@ def test_the_token_of_one_list_touches_no_other(
     assert status_of(engine, morning.list_id, morning.bo) is SubscriptionStatus.CONFIRMED
 
 
-@settings(
+@hypothesis_settings(
     deadline=None,
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -130,6 +143,7 @@ def test_a_token_of_another_purpose_opens_nothing(client: TestClient, morning: M
     assert client.post(f"/u/{token}", data=ONE_CLICK).status_code == 404
 
 
+@pytest.mark.parametrize("store", STORES)
 def test_a_forged_link_and_the_link_of_an_erased_person_look_the_same(
     client: TestClient, engine: Engine, morning: Morning
 ) -> None:
@@ -162,11 +176,13 @@ def test_the_page_speaks_the_persons_language(
 
 
 def test_the_page_speaks_the_lists_language_when_the_persons_is_unknown(
-    engine: Engine, redis_server: str
+    engine: Engine, redis_server: str, tmp_path: Path
 ) -> None:
     morning = mailed_morning(engine, language="zh-Hans")
 
-    with TestClient(create_app(settings=settings_for(redis_server), engine=engine)) as client:
+    with TestClient(
+        create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
+    ) as client:
         page = client.get(ada_link(morning)).text
 
     assert '<html lang="zh-Hans">' in page
@@ -181,8 +197,6 @@ def test_pages_and_letters_know_the_same_languages(language: str) -> None:
 def test_a_list_name_cannot_write_html(
     client: TestClient, engine: Engine, morning: Morning
 ) -> None:
-    from newsletter.models import MailingList
-
     with transaction(engine) as session:
         session.get_one(MailingList, morning.list_id).name = "<script>{list}</script>"
 
@@ -190,3 +204,30 @@ def test_a_list_name_cannot_write_html(
 
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("form", [ONE_CLICK, {"leave": "1"}])
+def test_an_unsubscription_during_an_outage_is_kept_and_written_when_the_database_is_back(
+    engine: Engine, redis_server: str, tmp_path: Path, morning: Morning, form: dict[str, str]
+) -> None:
+    """H-48."""
+    settings = settings_for(redis_server, tmp_path)
+    away = make_engine(f"postgresql://postgres@127.0.0.1:{free_port()}/nowhere")
+
+    with TestClient(create_app(settings=settings, engine=away)) as client:
+        answer = client.post(ada_link(morning), data=form)
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+    assert status_of(engine, morning.list_id, morning.ada) is SubscriptionStatus.CONFIRMED
+
+    with TestClient(create_app(settings=settings, engine=engine)) as client:
+        wait_until(lambda: not list((tmp_path / "unsubscribes").iterdir()))
+        assert client.get(ada_link(morning)).status_code == 200
+    assert status_of(engine, morning.list_id, morning.ada) is SubscriptionStatus.UNSUBSCRIBED
+    assert edition_figures(engine, morning.edition_id) == (0, 0, 1)
+
+
+def wait_until(is_true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

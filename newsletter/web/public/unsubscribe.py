@@ -20,7 +20,7 @@ from newsletter.errors import TokenError
 from newsletter.models import MailingList, Subscriber, Subscription
 from newsletter.tokens import SubscriptionRef
 from newsletter.track import unsubscribes
-from newsletter.web.deps import deps_of
+from newsletter.web.deps import DATABASE_AWAY, Deps, deps_of
 from newsletter.web.forms import read_form
 from newsletter.web.pages import NO_STORE, page
 from newsletter.web.public.words import PageWords, page_words
@@ -45,26 +45,32 @@ async def unsubscribe(request: Request) -> Response:
     if request.method != "POST":
         return await run_in_threadpool(_ask, deps.engine, ref)
     form = await read_form(request)
-    return await run_in_threadpool(_answer, deps.engine, ref, form)
+    return await run_in_threadpool(_answer, deps, ref, form)
 
 
 def _ask(engine: Engine, ref: SubscriptionRef, status: int = 200) -> Response:
     return _page("public/unsubscribe.html", _find(engine, ref), status)
 
 
-def _answer(engine: Engine, ref: SubscriptionRef, form: Mapping[str, str]) -> Response:
+def _answer(deps: Deps, ref: SubscriptionRef, form: Mapping[str, str]) -> Response:
     if form.get("List-Unsubscribe") == "One-Click":
-        _leave(engine, ref, "one-click")
+        _leave(deps, ref, "one-click")
         return PlainTextResponse("You are unsubscribed.\n", headers=NO_STORE)
     if OUR_FIELD in form:
-        _leave(engine, ref, "page")
-        return _page("public/unsubscribed.html", _find(engine, ref))
-    return _ask(engine, ref, status=400)
+        _leave(deps, ref, "page")
+        return _page("public/unsubscribed.html", _find(deps.engine, ref))
+    return _ask(deps.engine, ref, status=400)
 
 
-def _leave(engine: Engine, ref: SubscriptionRef, how: str) -> None:
-    with transaction(engine) as session:
-        unsubscribes.unsubscribe(session, ref, at=utc_now(), how=how)
+def _leave(deps: Deps, ref: SubscriptionRef, how: str) -> None:
+    """A database that is away is the error to be answered; the request is kept all the same."""
+    at = utc_now()
+    try:
+        with transaction(deps.engine) as session:
+            unsubscribes.unsubscribe(session, ref, at=at, how=how)
+    except DATABASE_AWAY:
+        deps.spool.keep(ref, at=at, how=how)
+        raise
 
 
 def _find(engine: Engine, ref: SubscriptionRef) -> _Subscription:

@@ -1,0 +1,28 @@
+"""Reads editions as they are stored, for whoever needs no renderer."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from newsletter.errors import NotFoundError
+from newsletter.models import Edition, EditionList, MailingList
+
+
+def get_edition(session: Session, edition_id: int) -> Edition:
+    """The edition, its row locked. Raises `NotFoundError`."""
+    edition = session.get(Edition, edition_id, with_for_update=True)
+    if edition is None:
+        message = f"There is no edition {edition_id}."
+        raise NotFoundError(message)
+    return edition
+
+
+def lists_of(session: Session, edition_id: int) -> list[MailingList]:
+    """In the edition's order: a person in two of them gets it through the first."""
+    return list(
+        session.scalars(
+            select(MailingList)
+            .join(EditionList, EditionList.list_id == MailingList.id)
+            .where(EditionList.edition_id == edition_id)
+            .order_by(EditionList.position)
+        )
+    )
