@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import BinaryIO
+from typing import IO
 
 from newsletter.errors import InputError
 
@@ -41,7 +41,7 @@ class BrokenRecord:
     """Otherwise its quotes do not match."""
 
 
-def survey(stream: BinaryIO) -> Survey:
+def survey(stream: IO[bytes]) -> Survey:
     """Read `stream` to its end and leave it there.
 
     Raises `InputError`, naming the line, for what is not UTF-8.
@@ -73,7 +73,7 @@ def _decode(
         raise InputError(message) from error
 
 
-def read_records(stream: BinaryIO) -> tuple[Record, Iterator[Record | BrokenRecord]]:
+def read_records(stream: IO[bytes]) -> tuple[Record, Iterator[Record | BrokenRecord]]:
     """The header and, as they are asked for, the records behind it; blank lines are passed over.
 
     Whichever of `DELIMITERS` splits the header into most fields is the file's. Raises `InputError`
@@ -92,7 +92,7 @@ def read_records(stream: BinaryIO) -> tuple[Record, Iterator[Record | BrokenReco
 class _Lines:
     """Numbered lines of text, some of which may be handed back; None stands for one too long."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
         self._numbers = count(1)
         self._handed_back: deque[tuple[int, str | None]] = deque()

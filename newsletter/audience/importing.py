@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import BinaryIO
+from typing import IO
 
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.orm import Session
@@ -31,7 +31,7 @@ from newsletter.models import (
     SubscriptionStatus,
 )
 
-PEOPLE_PER_SLICE = 2_000
+PEOPLE_PER_SLICE = 1_000
 MOST_PROBLEMS_KEPT = 1_000
 
 OnProgress = Callable[[int, int], None]
@@ -73,7 +73,7 @@ class ImportReport:
 
 def import_csv(
     engine: Engine,
-    stream: BinaryIO,
+    stream: IO[bytes],
     *,
     list_id: int,
     source: str,

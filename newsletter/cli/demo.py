@@ -95,6 +95,8 @@ def _tell(demo: Demo, figures: DemoFigures) -> None:
     click.echo()
     click.echo(describe(demo.status()))
     click.echo(f"  {'received':<13}{figures.received:>9,}  by the mailbox")
+    for doubt in demo.uncertain():
+        click.echo(f"  uncertain: {doubt.address} ({doubt.reason.name.lower()})")
     if figures.first_message_seconds is not None:
         click.echo(
             f"\nFirst message after {figures.first_message_seconds} s, "
@@ -107,13 +109,14 @@ def _tell(demo: Demo, figures: DemoFigures) -> None:
 def _stay(demo: Demo) -> None:
     click.echo(f"\n  Mailbox      {demo.system.mailbox_url}")
     click.echo(f"  Web          {demo.system.web_url}")
+    click.echo(f"  Database     NEWSLETTER_DATABASE_URL={demo.database_url}")
     click.echo("\nOpen a message, load its images, click, unsubscribe: the figures follow.")
     click.echo("Ctrl-C ends it.\n")
     shown = demo.status()
     waiting = threading.Event()
     try:
         while not waiting.wait(1.0):
-            demo.system.processes.require_alive()
+            demo.system.processes.revive()
             current = demo.status()
             if current != shown:
                 shown = current

@@ -14,6 +14,7 @@ from newsletter.compose.parser import read_briefing
 from newsletter.db import reading, transaction
 from newsletter.errors import InputError
 from newsletter.plan import approval, editions, schedule
+from newsletter.report.doubts import uncertain_deliveries
 from newsletter.report.editions import EditionStatus, edition_status
 from newsletter.settings import get_settings
 
@@ -132,6 +133,18 @@ def status(edition_id: int, as_json: bool) -> None:
         click.echo(json.dumps(current.to_json(), ensure_ascii=False))
         return
     click.echo(describe(current))
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+def uncertain(edition_id: int) -> None:
+    """Name the people of whom nobody knows whether their mail arrived."""
+    with reading() as session:
+        doubts = uncertain_deliveries(session, edition_id)
+    for doubt in doubts:
+        click.echo(f"{doubt.at:%Y-%m-%d %H:%M:%S}Z  {doubt.address}  {doubt.reason.name.lower()}")
+    if not doubts:
+        click.echo(f"Nobody of edition {edition_id} is in doubt.")
 
 
 def describe(status: EditionStatus) -> str:

@@ -20,7 +20,7 @@ _WEEKDAY = r"(?i:mon(?:day)?|tues?(?:day)?|wed(?:nesday)?|thu(?:rs?(?:day)?)?|fr
 _CHINESE_WEEKDAY = r"(?:星期|周|礼拜)([一二三四五六日天])"
 _YEAR = r"(?:19|20)\d\d(?!\d)"
 _BEFORE = rf"(?:\b({_WEEKDAY})\.?,?\s{{1,3}}(?:the\s)?)?"
-_AFTER = rf"(?:\s{{0,3}}[,，(（]?\s{{0,3}}(?:({_WEEKDAY})|{_CHINESE_WEEKDAY}))?"
+_AFTER = rf"(?:\s{{0,3}}[,，(（|｜]?\s{{0,3}}(?:({_WEEKDAY})|{_CHINESE_WEEKDAY}))?"
 
 _PATTERNS = {
     "month day": re.compile(
@@ -126,7 +126,7 @@ def _completed(own: Mention, head: Sequence[Mention]) -> Mention:
 
 def _from_neighbours(mention: Mention, everywhere: Sequence[Mention]) -> Dating | None:
     pairs = [
-        (abs(date - other.date), date, timedelta_is_fresh(date - other.date))
+        (abs(date - other.date), date, _is_fresh(date - other.date))
         for other in everywhere
         if other.date
         for year in (other.date.year - 1, other.date.year, other.date.year + 1)
@@ -141,7 +141,7 @@ def _from_neighbours(mention: Mention, everywhere: Sequence[Mention]) -> Dating 
     return None
 
 
-def timedelta_is_fresh(gap: datetime.timedelta) -> bool:
+def _is_fresh(gap: datetime.timedelta) -> bool:
     return datetime.timedelta() <= gap <= _FRESH
 
 

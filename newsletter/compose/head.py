@@ -62,7 +62,7 @@ def find_title(units: Sequence[Unit]) -> Title | None:
         return Title(following.plain, unit.plain, following, at + 2)
     series, text = _split_series(unit.plain)
     if series and date_line(text):
-        series, text = None, series
+        return Title(series, None, unit, at + 1)
     return Title(text, series, unit, at + 1)
 
 

@@ -27,7 +27,9 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_PARTS = re.compile(rf"[!！]?[\[［](?P<label>[^\[\]［］]*)[\]］][(（]\s*<?(?P<target>{_ADDRESS[2:-2]})")
+_PARTS = re.compile(
+    rf"[!！]?[\[［](?P<label>[^\[\]［］]*)[\]］][(（]\s*<?(?P<target>{_ADDRESS[2:-2]})"
+)
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
 
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from newsletter.compose.briefing import RichText
-from newsletter.compose.bylines import author_in, credits_in, is_photo_line, source_line
+from newsletter.compose.bylines import author_in, credits_in, is_photo_line, source_line, source_of
 from newsletter.compose.dates import date_line
 from newsletter.compose.findings import Findings
 from newsletter.compose.inline import cut, strip
@@ -37,6 +37,7 @@ class Text:
 
     def __init__(self, units: Sequence[Unit]) -> None:
         self.units = units
+        self.outlets = frozenset(unit.source.name.casefold() for unit in units if unit.source)
         self._leads = [lead_of(unit) for unit in units]
         self._following: list[int | None] = [None] * len(units)
         following: int | None = None
@@ -56,14 +57,17 @@ class Text:
         unit = self.units[index]
         if unit.name or unit.level or unit.is_bold or unit.number is not None or self.lead(index):
             return False
-        return bool(unit.source) or unit.is_sentence or unit.width > LONGEST_HEADLINE
+        return self.has_source(index) or unit.is_sentence or unit.width > LONGEST_HEADLINE
+
+    def has_source(self, index: int) -> bool:
+        return source_of(self.units[index].plain, self.outlets) is not None
 
     def is_headline(self, index: int | None) -> bool:
         """Could stand above a story."""
         if index is None:
             return False
         unit = self.units[index]
-        if unit.name or unit.is_image or unit.source or is_aside(unit):
+        if unit.name or unit.is_image or self.has_source(index) or is_aside(unit):
             return False
         if unit.level or unit.is_bold or unit.number is not None:
             return True
@@ -165,6 +169,21 @@ class Outline:
     has_marks: bool = False
 
 
+def with_bracketed_headlines(text: Text, start: int) -> Text:
+    """Where every bracketed line stands right above a body, they are headlines, not sections."""
+    heads = _bracketed_heads(text, start)
+    if len(heads) < 2 or not all(text.is_body(text.next(index)) for index in heads):
+        return text
+    return Text(
+        [
+            replace(unit, rich=cut(unit.rich, 1, len(unit.plain.rstrip(":：")) - 1))
+            if index in heads
+            else unit
+            for index, unit in enumerate(text.units)
+        ]
+    )
+
+
 def outline(text: Text, start: int) -> Outline:
     """Bracketed heads, else # heads, else short lines that stand above headlines."""
     levels = _levels(text, start)
@@ -206,9 +225,6 @@ def _bracketed_heads(text: Text, start: int) -> dict[int, str]:
         and _is_short_item(text.units[following])
     ):
         del heads[first]
-    above_bodies = [index for index in heads if text.is_body(text.next(index))]
-    if len(heads) >= 2 and len(above_bodies) == len(heads):
-        return {}
     return heads
 
 

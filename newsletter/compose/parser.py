@@ -9,7 +9,7 @@ from newsletter.compose.dates import date_of, mentions
 from newsletter.compose.findings import Finding, Findings
 from newsletter.compose.head import Head, Title, find_title, read_head, story_start
 from newsletter.compose.matching import stories_of
-from newsletter.compose.outline import Text, outline, without_residue
+from newsletter.compose.outline import Text, outline, with_bracketed_headlines, without_residue
 from newsletter.compose.reading import MAX_BLOCKS, MAX_BYTES, Line, blocks, clean_lines, decode
 from newsletter.compose.review import (
     review_credits,
@@ -97,6 +97,7 @@ def _is_tight(parts: Sequence[Sequence[Line]]) -> bool:
 
 
 def _read(text: Text, title: Title, today: datetime.date, findings: Findings) -> Briefing | None:
+    text = with_bracketed_headlines(text, title.end)
     parts = outline(text, title.end)
     start = story_start(text, title.end, parts)
     head = read_head(text, title, start=start, findings=findings)

@@ -1,6 +1,6 @@
 """Reads sections and stories, and tells headlines from paragraphs as a careful reader would."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -80,7 +80,7 @@ class Stories:
 
 
 def read_stories(text: Text, parts: Outline, *, start: int, findings: Findings) -> Stories:
-    reader = _Reader(text, parts, start, findings)
+    reader = _Reader(text, parts, findings)
     for index in range(start, len(text.units)):
         reader.read(index)
     reader.close_part()
@@ -90,14 +90,13 @@ def read_stories(text: Text, parts: Outline, *, start: int, findings: Findings) 
 class _Reader:
     """`part` and `draft` are the section and story that are open, None when none is."""
 
-    def __init__(self, text: Text, parts: Outline, start: int, findings: Findings) -> None:
+    def __init__(self, text: Text, parts: Outline, findings: Findings) -> None:
         self.text = text
         self.parts = parts
         self.findings = findings
         self.stories = Stories()
         self.part: Part | None = None
         self.draft: Draft | None = None
-        self.outlets = frozenset(_outlets(text.units[start:]))
 
     def read(self, index: int) -> None:
         unit = self.text.units[index]
@@ -149,10 +148,10 @@ class _Reader:
             return Role.SECTION
         if unit.is_image:
             return Role.IMAGE
-        if self._is_source(unit):
-            return Role.SOURCE
         if is_photo_line(unit.plain) or author_in(unit.plain) or credits_in(unit.plain):
             return Role.ASIDE
+        if self._is_source(unit):
+            return Role.SOURCE
         if self._is_whole_story(index, self.text.lead(index)):
             return Role.STORY
         if unit.level:
@@ -224,7 +223,7 @@ class _Reader:
         return bool(name) and self.draft is not None and bool(self.draft.paragraphs)
 
     def _source_of(self, text: str) -> Source | None:
-        return source_of(text, self.outlets)
+        return source_of(text, self.text.outlets)
 
     # What it does to the story
 
@@ -312,12 +311,6 @@ class _Reader:
             self._open_part(Part(None, None))
         assert self.part
         return self.part
-
-
-def _outlets(units: Sequence[Unit]) -> Iterator[str]:
-    for unit in units:
-        if unit.source:
-            yield unit.source.name.casefold()
 
 
 def _href(rich: RichText) -> str | None:

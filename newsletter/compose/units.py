@@ -8,11 +8,13 @@ from functools import cached_property
 
 from newsletter.compose.briefing import Image, RichText, plain
 from newsletter.compose.bylines import Source, credits_in, has_source_word, is_photo_line, source_of
+from newsletter.compose.dates import date_line
 from newsletter.compose.findings import Findings, Place
 from newsletter.compose.inline import cut, read_inline, strip
 from newsletter.compose.reading import Line
 from newsletter.compose.residue import residue
 from newsletter.compose.sentences import ends_sentence, is_cjk, starts_afresh, width
+from newsletter.compose.wording import names_points
 
 # Above this width nobody breaks lines by hand: the line is a whole paragraph.
 WIDEST_WRAPPED = 120
@@ -24,7 +26,7 @@ _NUMBER = re.compile(
 )
 _BULLET = re.compile(r"(?:[-*+–—]\s+|[•·●○◦▪▫■◆◇‣►▶➤➢✅✔🔹🔸🔺👉📌🔵🔴⭐]\ufe0f?\s*)(?=\S)")
 _BRACKETED = re.compile(
-    r"(?:\[(?P<a>[^\[\]]{1,60})\]|【(?P<b>[^【】]{1,60})】|［(?P<c>[^［］]{1,60})］"
+    r"(?:[\u2600-\u27bf\U0001f000-\U0001faff\ufe0f\u200d]{1,6}\s*)?(?:\[(?P<a>[^\[\]]{1,60})\]|【(?P<b>[^【】]{1,60})】|［(?P<c>[^［］]{1,60})］"
     r"|〖(?P<d>[^〖〗]{1,60})〗|〔(?P<e>[^〔〕]{1,60})〕)[:：]?"
 )
 _IMAGE_LINE = re.compile(r"\[?[!！][\[［][^\[\]［］]*[\]］][(（][^()（）]*[)）]\S*")
@@ -109,6 +111,7 @@ class _Group:
 def _groups(block: Sequence[Line], *, is_tight: bool) -> list[_Group]:
     widest = max(width(line.text) for line in block)
     groups: list[_Group] = []
+    is_list = False
     for line in block:
         text = line.text.strip()
         if _is_rule(text):
@@ -125,11 +128,13 @@ def _groups(block: Sequence[Line], *, is_tight: bool) -> list[_Group]:
             or group.is_closed
             or is_item
             or is_tight
+            or is_list
             or _is_break(group, line, widest)
         ):
             groups.append(_Group([line], is_closed=False, is_list=is_item))
         else:
             group.lines.append(line)
+        is_list = is_list or (text[-1] in ":：" and names_points(text))
     return [group for group in groups if group.lines]
 
 
@@ -198,6 +203,7 @@ def _stands_alone(text: str) -> bool:
         or _IMAGE_LINE.fullmatch(text)
         or (text.startswith("**") and text.endswith("**") and text.count("**") == 2)
         or credits_in(bare)
+        or date_line(bare)
         or has_source_word(bare)
         or is_photo_line(bare)
         or residue(bare)
@@ -244,10 +250,10 @@ def _is_break(group: _Group, line: Line, widest: int) -> bool:
     text, following = group.lines[-1].text.strip(), line.text.strip()
     if text[-1] in ":：" and len(group.lines) == 1 and width(text) <= 80:
         return True
-    if _is_full(text, following, widest):
-        return False
     if source_of(text):
         return True
+    if _is_full(text, following, widest):
+        return False
     if ends_sentence(text):
         return not ends_sentence(following)
     return len(group.lines) == 1 and starts_afresh(following) and text[-1] not in ",，、;；-–—"

@@ -24,6 +24,7 @@ from newsletter.plan import schedule
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.editions import Content, content_of, create_edition
 from newsletter.plan.transports import set_transport
+from newsletter.report.doubts import Doubt, uncertain_deliveries
 from newsletter.report.editions import EditionStatus, edition_status
 from newsletter.settings import PROJECT_ROOT, Settings, read_settings, use_settings
 from newsletter.stack.broker import running_broker
@@ -90,11 +91,19 @@ class Demo:
         with reading(self._engine) as session:
             return edition_status(session, self.edition_id)
 
+    @property
+    def database_url(self) -> str:
+        return self._engine.url.render_as_string()
+
+    def uncertain(self) -> list[Doubt]:
+        with reading(self._engine) as session:
+            return uncertain_deliveries(session, self.edition_id)
+
     def wait_until_sent(self, on_progress: OnProgress) -> DemoFigures:
         """Watch until the edition is over, or nothing moves any more."""
         last_settled, moved_at = -1, time.monotonic()
         while True:
-            self.system.processes.require_alive()
+            self.system.processes.revive()
             status = self.status()
             if self._first_message_seconds is None and self.system.received():
                 self._first_message_seconds = self._elapsed()

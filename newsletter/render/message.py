@@ -55,7 +55,7 @@ class Assembler:
         The same reader and date always give the same octets.
         """
         name = recipient.printable_name
-        values = self.values(recipient, name)
+        values = self._values(recipient, name)
         return b"".join(
             (
                 self._from,
@@ -75,7 +75,7 @@ class Assembler:
             )
         )
 
-    def values(self, recipient: Recipient, name: str) -> dict[Slot, str]:
+    def _values(self, recipient: Recipient, name: str) -> dict[Slot, str]:
         """What the reader's message has in each slot, unescaped; `name` is the printable one."""
         delivery = DeliveryRef(self._edition_id, recipient.subscriber_id)
         return {

@@ -1,8 +1,10 @@
 """The child processes of a stack: started with its settings, logged to files, ended in order."""
 
+import logging
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
@@ -11,6 +13,9 @@ from newsletter.errors import NewsletterError
 from newsletter.settings import PROJECT_ROOT
 
 STOP_SECONDS = 20.0
+MOST_REVIVALS = 5
+
+logger = logging.getLogger(__name__)
 
 
 class Processes:
@@ -21,6 +26,8 @@ class Processes:
         self._log_folder = log_folder
         self._log_folder.mkdir(parents=True, exist_ok=True)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._arguments: dict[str, Sequence[str]] = {}
+        self._revivals: Counter[str] = Counter()
 
     def __enter__(self) -> Self:
         return self
@@ -50,10 +57,22 @@ class Processes:
                 start_new_session=True,
             )
         self._children[name] = child
+        self._arguments[name] = arguments
         return child
 
     def log(self, name: str) -> Path:
         return self._log_folder / f"{name}.log"
+
+    def revive(self) -> None:
+        """Start children again that died. Raises `NewsletterError` for one that keeps dying."""
+        for name, child in list(self._children.items()):
+            if child.poll() is None:
+                continue
+            self._revivals[name] += 1
+            if self._revivals[name] > MOST_REVIVALS:
+                self.require_alive()
+            logger.warning("process died", extra={"child": name, "code": child.returncode})
+            self.start(name, self._arguments[name])
 
     def require_alive(self) -> None:
         """Raises `NewsletterError` with the end of the log of a child that has died."""

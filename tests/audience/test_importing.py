@@ -459,7 +459,8 @@ def test_progress_ends_at_the_files_size(engine: Engine, list_id: int) -> None:
         on_progress=lambda done, total: seen.append((done, total)),
     )
 
-    assert [total for _, total in seen] == [len(text)] * 3
+    assert {total for _, total in seen} == {len(text)}
+    assert len(seen) > 3
     assert seen[-1][0] == len(text)
     assert seen == sorted(seen)
 

@@ -3,7 +3,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.checks.message import check_message
@@ -118,11 +118,13 @@ def test_an_unsubscribe_address_on_this_very_machine_needs_no_https() -> None:
     assert broken("<https://news.example.org/u/", "<http://127.0.0.1:8000/u/") == set()
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_nothing_can_make_the_checker_fail(raw: bytes) -> None:
     assert check_message(raw)
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(GOOD) - 1), st.binary(min_size=1, max_size=3))
 def test_no_damage_can_make_the_checker_fail(at: int, damage: bytes) -> None:
     check_message(GOOD[:at] + damage + GOOD[at + 1 :])

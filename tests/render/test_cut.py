@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.errors import RenderError
@@ -15,6 +15,7 @@ def test_a_text_is_cut_at_its_stand_ins() -> None:
     assert cut == Cut(("a", "b", "", ""), (GREETING, OPEN, GREETING))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.text(), st.sampled_from([GREETING, OPEN, None]))))
 def test_joining_the_pieces_of_a_cut_gives_the_cut(pieces: list[tuple[str, None]]) -> None:
     cut = Cut.joined(pieces)

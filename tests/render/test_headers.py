@@ -3,7 +3,7 @@ import email.policy
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.errors import InputError
@@ -36,6 +36,7 @@ def words_of(header: bytes) -> list[bytes]:
     return re.findall(rb"=\?utf-8\?[bq]\?[^?]*\?=", header)
 
 
+@settings(deadline=None)
 @given(lines_of_text.filter(bool) | awkward.map(str.strip))
 def test_a_subject_reads_as_it_was_written(text: str) -> None:
     header = unstructured("Subject", text)
@@ -44,6 +45,7 @@ def test_a_subject_reads_as_it_was_written(text: str) -> None:
     assert header.isascii()
 
 
+@settings(deadline=None)
 @given(lines_of_text.filter(bool) | awkward.map(str.strip))
 def test_every_encoded_word_is_short_and_decodable_alone(text: str) -> None:
     header = unstructured("Subject", text)
@@ -59,6 +61,7 @@ def test_every_encoded_word_is_short_and_decodable_alone(text: str) -> None:
         assert not line or line.strip()
 
 
+@settings(deadline=None)
 @given(lines_of_text | awkward.map(str.strip))
 def test_a_display_name_reads_as_it_was_written(name: str) -> None:
     header = mailbox("To", name, "ada@readers.example")

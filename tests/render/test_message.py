@@ -105,7 +105,7 @@ def test_the_fast_way_says_what_the_slow_way_says(
 
 
 @pytest.mark.parametrize("language", ["english", "chinese"])
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(recipient=recipients)
 def test_no_reader_can_make_an_invalid_message(language: str, recipient: Recipient) -> None:
     raw = ASSEMBLERS[language].message(recipient, date=MORNING)

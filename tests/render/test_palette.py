@@ -1,7 +1,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.render.palette import READABLE, Palette, contrast, day, is_colour, night
@@ -10,6 +10,7 @@ accents = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 
 
 @pytest.mark.parametrize("palette", [day, night])
+@settings(deadline=None)
 @given(accent=accents)
 def test_every_text_can_be_read_on_every_ground_whatever_the_accent(
     palette: Callable[[str], Palette], accent: str

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.render.plaintext import COLUMNS, display_width, wrap
@@ -30,6 +30,7 @@ def test_a_line_does_not_begin_with_closing_punctuation() -> None:
     assert "".join(lines) == text
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab 字。（é-"), max_size=400))
 def test_wrapping_keeps_every_character_and_the_width(text: str) -> None:
     lines = list(wrap(text))

@@ -1,7 +1,7 @@
 import base64
 import quopri
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.render.cut import Cut, Slot
@@ -38,6 +38,7 @@ def assert_lines_survive_any_server(encoded: bytes) -> None:
         assert line.isascii()
 
 
+@settings(deadline=None)
 @given(fillings())
 def test_quoted_printable_gives_back_every_character(filling: tuple[Cut, dict[Slot, str]]) -> None:
     cut, values = filling
@@ -49,6 +50,7 @@ def test_quoted_printable_gives_back_every_character(filling: tuple[Cut, dict[Sl
     assert decoded == cut.fill(values.__getitem__) + "\n"
 
 
+@settings(deadline=None)
 @given(fillings())
 def test_base64_gives_back_every_character(filling: tuple[Cut, dict[Slot, str]]) -> None:
     cut, values = filling
