@@ -113,7 +113,7 @@ def show_report(report: ImportReport) -> None:
 
 
 def _show_rejected(report: ImportReport) -> None:
-    click.echo(f"{sum(report.rejected.values()):,} lines were left out:")
+    click.echo(f"Lines left out: {sum(report.rejected.values()):,}")
     for reason, lines in report.rejected.items():
         click.echo(f"  {lines:>9,}  {reason.value}")
     for problem in report.problems[:PROBLEMS_SHOWN]:

@@ -60,7 +60,8 @@ class KeyPoint:
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """`credits` maps a role (producer, editor, author, reporter) to a name; absent roles are absent.
+    """`credits` maps a role (producer, editor, sub-editor, author, reporter) to a name; absent roles
+    are absent.
 
     `language` is a BCP 47 tag (en, zh) that the parser read off the text.
     """

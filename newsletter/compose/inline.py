@@ -71,13 +71,6 @@ def cut(rich: RichText, start: int, end: int) -> RichText:
     return tuple(kept)
 
 
-def joined(riches: Iterable[RichText], separator: str) -> RichText:
-    spans: list[Span] = []
-    for rich in riches:
-        spans += [Span(separator), *rich] if spans else rich
-    return tuple(spans)
-
-
 class _Text(NamedTuple):
     text: str
     href: str | None

@@ -25,7 +25,7 @@ class Processes:
         self._environment = dict(environment)
         self._log_folder = log_folder
         self._log_folder.mkdir(parents=True, exist_ok=True)
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self.children: dict[str, subprocess.Popen[bytes]] = {}
         self._arguments: dict[str, Sequence[str]] = {}
         self._revivals: Counter[str] = Counter()
 
@@ -33,10 +33,10 @@ class Processes:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        for name in reversed(self._children):
-            self._children[name].terminate()
+        for name in reversed(self.children):
+            self.children[name].terminate()
         deadline = time.monotonic() + STOP_SECONDS
-        for child in self._children.values():
+        for child in self.children.values():
             try:
                 child.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
@@ -56,7 +56,7 @@ class Processes:
                 # Ctrl-C in the terminal is for the parent, which ends the children in order.
                 start_new_session=True,
             )
-        self._children[name] = child
+        self.children[name] = child
         self._arguments[name] = arguments
         return child
 
@@ -65,7 +65,7 @@ class Processes:
 
     def revive(self) -> None:
         """Start children again that died. Raises `NewsletterError` for one that keeps dying."""
-        for name, child in list(self._children.items()):
+        for name, child in list(self.children.items()):
             if child.poll() is None:
                 continue
             self._revivals[name] += 1
@@ -76,7 +76,7 @@ class Processes:
 
     def require_alive(self) -> None:
         """Raises `NewsletterError` with the end of the log of a child that has died."""
-        for name, child in self._children.items():
+        for name, child in self.children.items():
             if child.poll() is not None:
                 tail = self.log(name).read_text(errors="replace")[-2000:]
                 message = f"{name} ended with {child.returncode}:\n{tail}"

@@ -299,3 +299,20 @@ def test_credits_below_the_last_story_count() -> None:
     )
 
     assert read(text).credits["editor"] == "李四"
+
+
+def test_emoji_before_section_heads_and_keycap_numbers() -> None:
+    text = (
+        "**[Harbour Brief] A Opens; B Closes**\n\n**Producer** | P\n**Editor** | E\n\n"
+        "**Today's highlights:**\n\n1\ufe0f\u20e3 Gull opens a lab\n2\ufe0f\u20e3 Tern recalls boats\n\n"
+        "📱 **[Products & Apps]**\n\n![Gull](https://example.com/g.jpg)\n\n"
+        "Gull Opens a Lab (Updated)\n\nIt opened. (Tide)\n\nRead more: https://example.com\n\n"
+        "Tern Recalls Boats!\n\nIt recalled boats.\n\nRudders are bad. (Pharos)"
+    )
+
+    briefing = read(text)
+
+    assert [section.name for section in briefing.sections] == ["Products & Apps"]
+    assert [point.story for point in briefing.key_points] == [1, 2]
+    assert next(briefing.stories).images
+    assert [story.source for story in briefing.stories] == ["Tide", "Pharos"]

@@ -1,0 +1,55 @@
+# Two commands are all a fresh machine needs: make demo, make test. Neither needs root, a service or Docker.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHONS := newsletter workers tests scripts
+LOCKS := requirements/runtime.txt requirements/build.txt
+# What the workstation has, for the tests that run side by side.
+JOBS ?= auto
+
+.PHONY: help install demo test check format lock up down screenshots clean
+
+help: ## Show these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+install: .venv/.dev ## Set up .venv with everything, for developing
+
+demo: .venv/.runtime ## Send a sample edition to a local mailbox, everything included
+	@.venv/bin/newsletter demo $(ARGS)
+
+test: .venv/.dev ## Run all tests, on SQLite and on PostgreSQL
+	@.venv/bin/pytest -n $(JOBS) $(ARGS)
+
+check: .venv/.dev ## Check format, style, types, layers and the deployment files
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+format: .venv/.dev ## Format the code and mend what ruff can mend
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+lock: ## Write requirements/ anew from pyproject.toml (needs uv)
+	@scripts/lock
+
+up: ## Start the servers of docker-compose.yml (needs Docker and .env)
+	@test -f .env || { echo "There is no .env yet: cp .env.example .env, then fill it in."; exit 1; }
+	docker compose up --build --detach --wait
+
+down: ## Stop those servers; their data stays
+	docker compose down
+
+screenshots: .venv/.dev ## Take the pictures of the README anew (needs Chromium)
+	.venv/bin/python scripts/screenshots
+
+clean: ## Remove .venv, var and all caches
+	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/.runtime: pyproject.toml $(LOCKS)
+	@scripts/install runtime
+
+.venv/.dev: pyproject.toml $(LOCKS) requirements/dev.txt
+	@scripts/install dev
