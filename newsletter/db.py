@@ -132,8 +132,13 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
         yield session
 
 
-def insert_or_ignore(session: Session, table: type[Model]) -> PostgresInsert | SqliteInsert:
-    """An INSERT that leaves rows alone whose key is taken already."""
+def upsert(session: Session, table: type[Model]) -> PostgresInsert | SqliteInsert:
+    """An INSERT that can say `ON CONFLICT` to the database at hand."""
     if session.get_bind().dialect.name == "postgresql":
-        return postgres_insert(table).on_conflict_do_nothing()
-    return sqlite_insert(table).on_conflict_do_nothing()
+        return postgres_insert(table)
+    return sqlite_insert(table)
+
+
+def insert_or_ignore(session: Session, table: type[Model]) -> PostgresInsert | SqliteInsert:
+    """An INSERT that leaves rows alone whose key is taken; RETURNING names only the new ones."""
+    return upsert(session, table).on_conflict_do_nothing()

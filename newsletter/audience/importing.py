@@ -22,8 +22,7 @@ from newsletter.audience.delimited import BrokenRecord, Record, read_records, su
 from newsletter.audience.rows import Columns, RejectedError, Rejection, Row, read_row
 from newsletter.audience.subscribers import Directory
 from newsletter.audience.suppression import suppress_many, suppressed_among
-from newsletter.audience.upserts import insert_unless_there
-from newsletter.db import transaction
+from newsletter.db import insert_or_ignore, transaction
 from newsletter.models import (
     ConsentEvent,
     ConsentKind,
@@ -228,7 +227,7 @@ class _Import:
             }
             for number, row in by_id.items()
         ]
-        statement = insert_unless_there(session, Subscription).returning(Subscription.subscriber_id)
+        statement = insert_or_ignore(session, Subscription).returning(Subscription.subscriber_id)
         created = set(session.connection().execute(statement, new).scalars())
         self.by_status.update(by_id[number].status for number in created)
         return created

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from newsletter.addresses import parse_address
 from newsletter.audience.fields import CONTROL_CHARACTER, find_language
-from newsletter.audience.upserts import insert_unless_there
 from newsletter.audience.zones import find_zone
+from newsletter.db import insert_or_ignore
 from newsletter.errors import AddressError, InputError, NotFoundError
 from newsletter.models import MailingList
 
@@ -50,7 +50,7 @@ def create_list(session: Session, new: NewList, *, now: datetime) -> MailingList
         "created_at": now,
     }
     made: MailingList | None = session.scalar(
-        insert_unless_there(session, MailingList).values(values).returning(MailingList)
+        insert_or_ignore(session, MailingList).values(values).returning(MailingList)
     )
     if made is None:
         _refuse("slug", f"there is a list called {new.slug} already; choose another one")

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address
-from newsletter.audience.upserts import insert_unless_there
+from newsletter.db import insert_or_ignore
 from newsletter.models import Domain, Subscriber, Zone
 
 LONGEST_NAME = 200
@@ -54,7 +54,7 @@ class Numbers:
         # Looked up before inserting: a refused insert would use up a number of the sequence.
         missing = sorted(set(names) - self._known.keys())
         if missing:
-            insert = insert_unless_there(session, self._table)
+            insert = insert_or_ignore(session, self._table)
             session.connection().execute(insert, [{"name": name} for name in missing])
             self._look_up(session, missing)
         return {name: self._known[name] for name in names}
@@ -114,7 +114,7 @@ class Directory:
             # In one order, so that two imports at a time cannot wait for each other in a circle.
             for person in sorted(people, key=lambda person: person.address_key)
         ]
-        insert = insert_unless_there(session, Subscriber).returning(
+        insert = insert_or_ignore(session, Subscriber).returning(
             Subscriber.address_key, Subscriber.id
         )
         return dict(session.connection().execute(insert, rows).all())

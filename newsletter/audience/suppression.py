@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash
-from newsletter.audience.upserts import insert_unless_there
+from newsletter.db import insert_or_ignore
 from newsletter.models import EVERYWHERE, Suppression, SuppressionReason
 
 LONGEST_SOURCE = 200
@@ -50,7 +50,7 @@ def suppress_many(
         }
         for hashed, reason in sorted(reasons.items())
     ]
-    insert = insert_unless_there(session, Suppression).returning(Suppression.address_hash)
+    insert = insert_or_ignore(session, Suppression).returning(Suppression.address_hash)
     return len(session.connection().execute(insert, rows).all())
 
 

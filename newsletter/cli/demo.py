@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from newsletter.cli.edition import describe
 from newsletter.cli.subscribers import show_report
-from newsletter.demo.run import FOLDER, Demo, DemoFigures, running_demo
+from newsletter.demo.run import Demo, DemoFigures, running_demo
 from newsletter.demo.sample import SAMPLE_BRIEFING
 
 
@@ -25,8 +25,8 @@ from newsletter.demo.sample import SAMPLE_BRIEFING
 )
 @click.option("--once", is_flag=True, help="End when the edition is sent.")
 @click.option("--json", "as_json", is_flag=True, help="With --once: print one JSON object.")
-@click.option("--web-port", default=8000, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--mailbox-port", default=8025, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--web-port", default=8000, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--mailbox-port", default=8025, show_default=True, type=click.IntRange(0, 65535))
 def command(
     subscribers: int,
     briefing: Path,
@@ -103,7 +103,7 @@ def _tell(demo: Demo, figures: DemoFigures) -> None:
             f"all after {figures.seconds} s."
         )
     if not figures.adds_up:
-        click.echo(f"The figures do not add up; the logs are in {FOLDER / 'logs'}.", err=True)
+        click.echo(f"The figures do not add up; the logs: {demo.system.processes.folder}", err=True)
 
 
 def _stay(demo: Demo) -> None:

@@ -18,11 +18,13 @@ from newsletter.devmail.witness import Witness
 from newsletter.errors import InputError
 from newsletter.settings import get_settings
 
+PORT = click.IntRange(0, 65_535)
+
 
 @click.command("devmail")
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--smtp-port", default=1025, show_default=True, help="0 takes a free one.")
-@click.option("--web-port", default=8025, show_default=True, help="0 takes a free one.")
+@click.option("--smtp-port", type=PORT, default=1025, show_default=True, help="0 takes a free one.")
+@click.option("--web-port", type=PORT, default=8025, show_default=True, help="0 takes a free one.")
 @click.option(
     "--dir",
     "directory",

@@ -1,5 +1,7 @@
 """`newsletter web`: serves the public pages and the links of the mails."""
 
+import socket
+
 import click
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
@@ -17,6 +19,7 @@ SECONDS_TO_STOP = 10
 def command(host: str, port: int, workers: int) -> None:
     """Serve the public pages, the open pixel, the click redirect and unsubscribing."""
     settings = get_settings()
+    _refuse_taken_port(host, port)
     Granian(
         "newsletter.web.app:create_app",
         address=host,
@@ -31,3 +34,13 @@ def command(host: str, port: int, workers: int) -> None:
         log_level=LogLevels(settings.log_level.lower()),
         workers_kill_timeout=SECONDS_TO_STOP,
     ).serve()
+
+
+def _refuse_taken_port(host: str, port: int) -> None:
+    # Granian shares its port between processes, so a second server would take half the requests.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        message = f"Cannot listen on {host} port {port}: {error.strerror}. Choose another --port."
+        raise click.ClickException(message) from error

@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
@@ -43,8 +43,11 @@ WINDOW = 100
 TICK_SECONDS = 1.0
 """How soon a running batch notices a pause, a cancellation and people who leave."""
 MOST_FAILED_CONNECTIONS = 5
+"""In a row, without one message carried: then the transport is in trouble."""
+MOST_ENDED_CONNECTIONS = 3
+"""By one reader: then it is their delivery that is in trouble."""
 TRANSPORT_PAUSE = timedelta(seconds=30)
-"""How long a batch rests when its transport takes no connection."""
+"""How long a batch rests when its transport takes no connection, or when a lane broke down."""
 EXIT_FENCED = 75
 
 
@@ -92,7 +95,10 @@ class BatchRun:
         self._left_asked_at = time.monotonic()
         self._is_open = True
         self._lanes_are_done = False
+        self._has_broken_down = False
         self._failed_connections = 0
+        self._ended_connections: Counter[int] = Counter()
+        self._unanswered: set[int] = set()
         self._outcomes: list[Outcome] = []
         self._excluded: dict[int, Reason] = {}
         self._moved = asyncio.Event()
@@ -110,6 +116,7 @@ class BatchRun:
         ends = await asyncio.gather(
             *(self._run_lane() for _ in range(lanes)), return_exceptions=True
         )
+        self._has_broken_down = any(end is not None for end in ends)
         self._lanes_are_done = True
         self._wanted.set()
         await committer
@@ -125,20 +132,34 @@ class BatchRun:
                     connection = connection or await self._wire.connections.take(
                         self._wire.endpoint
                     )
-                    outcome = await self._deliver(reader, connection)
-                    self._outcomes.append(outcome)  # after the await: the committer swaps the list
+                    await self._deliver(reader, connection)
                     self._failed_connections = 0
                 except (ConnectionLost, TransportRefused) as trouble:
-                    self._again.append(reader)
-                    await self._rest_after(trouble)
+                    self._put_back(reader, connection)
+                    if connection is None or not connection.messages:
+                        await self._rest_after(trouble)
                 except _Withdrawn:
                     self._again.append(reader)
                 if connection is not None and not self._is_worth_keeping(connection):
                     self._release(connection)
                     connection = None
-        finally:
+        except BaseException:
             if connection is not None:
-                self._release(connection)
+                connection.abort()  # nobody knows what it is in the middle of
+            raise
+        if connection is not None:
+            self._release(connection)
+
+    def _put_back(self, reader: Reader, connection: SmtpConnection | None) -> None:
+        """They wait for another connection, unless it is they who end connections."""
+        if connection is not None and not connection.is_usable:
+            self._ended_connections[reader.subscriber_id] += 1
+        if self._ended_connections[reader.subscriber_id] < MOST_ENDED_CONNECTIONS:
+            self._again.append(reader)
+            return
+        self._outcomes.append(
+            Outcome(reader.subscriber_id, DeliveryState.DEFERRED, Reason.CONNECTION)
+        )
 
     async def _take(self) -> Reader | None:
         """The next reader who may be mailed; None when there is nobody, or nobody any more."""
@@ -169,30 +190,42 @@ class BatchRun:
         self._moved.clear()
         await self._moved.wait()
 
-    async def _deliver(self, reader: Reader, connection: SmtpConnection) -> Outcome:
+    async def _deliver(self, reader: Reader, connection: SmtpConnection) -> None:
+        """Send this reader's message, and hand in what came of it unless the connection failed."""
         lease, subscriber_id = self._claim.lease, reader.subscriber_id
+        # RFC 5322: the Date of a message is when it was first put on its way.
+        date = reader.first_at or utc_now().replace(microsecond=0)
         try:
-            envelope, content = self._message(reader)
-        except (InputError, RenderError) as error:
+            envelope, content = self._message(reader, date)
+        except (InputError, RenderError, ValueError) as error:
             logger.warning(
                 "message cannot be made",
                 extra={"subscriber_id": subscriber_id, "error": type(error).__name__},
             )
-            return Outcome(subscriber_id, DeliveryState.FAILED, Reason.UNSENDABLE)
+            self._outcomes.append(
+                Outcome(subscriber_id, DeliveryState.FAILED, Reason.UNSENDABLE, date=date)
+            )
+            return
 
         def note_that_content_goes() -> None:
             if not self._may_write(subscriber_id):
                 raise _Withdrawn
             self._journal.going(lease, subscriber_id)
+            self._unanswered.add(subscriber_id)
 
         try:
             reply = await connection.send(envelope, content, before_content=note_that_content_goes)
         except AnswerLost:
-            return Outcome(subscriber_id, DeliveryState.UNCERTAIN, Reason.ANSWER_LOST)
+            self._unanswered.discard(subscriber_id)
+            self._outcomes.append(
+                Outcome(subscriber_id, DeliveryState.UNCERTAIN, Reason.ANSWER_LOST, date=date)
+            )
+            return
+        self._unanswered.discard(subscriber_id)
+        self._outcomes.append(outcome_of(subscriber_id, reply, date=date))
         self._journal.answered(lease, subscriber_id, reply)
-        return outcome_of(subscriber_id, reply)
 
-    def _message(self, reader: Reader) -> tuple[Envelope, bytes]:
+    def _message(self, reader: Reader, date: datetime) -> tuple[Envelope, bytes]:
         recipient = Recipient(
             subscriber_id=reader.subscriber_id,
             list_id=reader.list_id,
@@ -201,9 +234,8 @@ class BatchRun:
             joined_on=reader.joined_on,
         )
         assembler = self._assemblers[reader.list_id]
-        # RFC 5322: the Date of a message is when it was first put on its way.
-        content = assembler.message(recipient, date=reader.first_at or utc_now())
-        return Envelope(assembler.return_path(recipient), reader.address), content
+        content = assembler.message(recipient, date=date)
+        return Envelope(assembler.return_path(recipient), str(recipient.address)), content
 
     def _may_write(self, subscriber_id: int) -> bool:
         return (
@@ -259,7 +291,9 @@ class BatchRun:
     async def _commit(self, *, is_last: bool) -> None:
         outcomes, self._outcomes = self._outcomes, []
         excluded, self._excluded = self._excluded, {}
-        upto = min(len(self._readers), max(self._intended, self._next + WINDOW))
+        upto = self._intended
+        if self._is_open:
+            upto = min(len(self._readers), max(upto, self._next + WINDOW))
         asked_at = time.monotonic()
         if is_last:
             await asyncio.to_thread(self._end_claim, outcomes, excluded)
@@ -286,9 +320,12 @@ class BatchRun:
 
     def _end_claim(self, outcomes: list[Outcome], excluded: dict[int, Reason]) -> None:
         lease, now = self._claim.lease, utc_now()
-        is_resting = self._failed_connections >= MOST_FAILED_CONNECTIONS
+        is_resting = self._has_broken_down or self._failed_connections >= MOST_FAILED_CONNECTIONS
         with transaction(self._engine) as session:
-            ledger.require_held(session, lease)
+            ledger.keep(session, lease, now=now, extend=self._lease)
             ledger.record(session, lease, outcomes, revision=self._claim.revision, at=now)
+            # A lane that broke down in mid-message: the batch must not be given back before.
+            unanswered = sorted(self._unanswered)
+            ledger.doubt(session, lease, unanswered, reason=Reason.ANSWER_LOST, at=now)
             ledger.exclude(session, lease, excluded)
             ledger.give_back(session, lease, due_at=now + TRANSPORT_PAUSE if is_resting else now)

@@ -23,6 +23,7 @@ class Connections:
             connection = self._idle[endpoint].pop()
             if connection.is_alive():
                 return connection
+            connection.abort()
         return await SmtpConnection.open(endpoint)
 
     def give_back(self, connection: SmtpConnection, *, most_messages: int) -> None:

@@ -24,6 +24,7 @@ SUFFIX = ".journal"
 _RECORD = struct.Struct("<cIIIQH")  # kind, edition, batch, token, subscriber, code
 _GOING = b"g"
 _ANSWERED = b"a"
+_CLOSED = -1
 
 
 class Journal:
@@ -61,15 +62,21 @@ class Journal:
     def close(self) -> None:
         """End an empty journal; one with records must be left for recovery by `abandon`."""
         self._path.unlink(missing_ok=True)
-        os.close(self._descriptor)
+        self.abandon()
 
     def abandon(self) -> None:
-        """Give the journal, with its records, to whoever recovers next."""
-        os.close(self._descriptor)
+        """Give the journal, with its records, to whoever recovers next; it takes no more of them."""
+        if self._descriptor != _CLOSED:
+            os.close(self._descriptor)
+        # The number may be another file's by now.
+        self._descriptor = _CLOSED
 
     def _write(self, kind: bytes, lease: Lease, subscriber_id: int, code: int) -> None:
         record = _RECORD.pack(kind, lease.edition_id, lease.batch, lease.token, subscriber_id, code)
-        if os.write(self._descriptor, record) != _RECORD.size:
+        written = os.write(self._descriptor, record)
+        if written != _RECORD.size:
+            # A record behind a torn one would be misread.
+            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
             message = f"{self._path} took only a part of a record"
             raise OSError(message)
 

@@ -117,11 +117,14 @@ def claim(session: Session, *, now: datetime, lease: timedelta) -> Claim | None:
 
 def who_left(session: Session, lease: Lease) -> dict[int, Reason]:
     """The batch's waiting people who must not be mailed any more, each with the reason."""
-    reason = exclusion_reason()
+    # Whoever was erased since has no subscription any more, and must not be waited for.
+    reason = case(
+        (Subscription.subscriber_id.is_(None), int(Reason.UNSUBSCRIBED)), else_=exclusion_reason()
+    )
     rows = session.execute(
         select(Delivery.subscriber_id, reason)
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .join(
+        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .outerjoin(
             Subscription,
             and_(
                 Subscription.subscriber_id == Delivery.subscriber_id,
@@ -136,8 +139,9 @@ def who_left(session: Session, lease: Lease) -> dict[int, Reason]:
 def intend(session: Session, lease: Lease, *, upto: int, now: datetime, extend: timedelta) -> bool:
     """Declare that nobody beyond subscriber `upto` goes on the wire, and extend the lease.
 
-    False: the edition is paused or cancelled, nothing more may be sent. Raises `FencedError` when
-    the batch belongs to somebody else by now.
+    False: the edition is paused or cancelled, nothing more may be sent; the lease is extended all
+    the same, for the answers that are still awaited. Raises `FencedError` when the batch belongs
+    to somebody else by now.
     """
     moved = _changed(
         session,
@@ -151,15 +155,14 @@ def intend(session: Session, lease: Lease, *, upto: int, now: datetime, extend: 
             lease_until=now + extend,
         ),
     )
-    if moved:
-        return True
-    require_held(session, lease)
-    return False
+    if not moved:
+        keep(session, lease, now=now, extend=extend)
+    return bool(moved)
 
 
-def require_held(session: Session, lease: Lease) -> None:
-    """Raises `FencedError` when the batch belongs to somebody else by now; else locks its row."""
-    if session.scalar(select(Batch.number).where(*_held(lease)).with_for_update()) is None:
+def keep(session: Session, lease: Lease, *, now: datetime, extend: timedelta) -> None:
+    """Extend the lease. Raises `FencedError` when the batch belongs to somebody else by now."""
+    if not _changed(session, update(Batch).where(*_held(lease)).values(lease_until=now + extend)):
         message = f"batch {lease.batch} of edition {lease.edition_id} was taken over"
         raise FencedError(message)
 
@@ -201,9 +204,11 @@ def doubt(
         .scalar_subquery()
     )
     ids = session.scalars(select(Delivery.subscriber_id).where(*_waiting_in(lease), whom)).all()
-    for subscriber_id in ids:
-        outcome = Outcome(subscriber_id, DeliveryState.UNCERTAIN, reason)
-        _record_unsent(session, lease, outcome, revision=_approved(session, lease), at=at)
+    if ids:
+        outcomes = [
+            Outcome(subscriber_id, DeliveryState.UNCERTAIN, reason) for subscriber_id in ids
+        ]
+        record(session, lease, outcomes, revision=_approved(session, lease), at=at)
     return len(ids)
 
 
@@ -225,7 +230,8 @@ def reopen(session: Session, lease: Lease, people: Sequence[int]) -> None:
 
 def exclude(session: Session, lease: Lease, people: dict[int, Reason]) -> None:
     """Leave people out whose exclusion was learnt after planning."""
-    for reason in set(people.values()):
+    # In one order everywhere: two batches of an edition write to the same figures.
+    for reason in sorted(set(people.values())):
         ids = [subscriber_id for subscriber_id, why in people.items() if why is reason]
         changed = _changed(
             session,
@@ -362,7 +368,7 @@ def _record_unsent(
         return
     attempts = before[0] + 1
     deferred_first_at: datetime | None = before[1]
-    first_at = deferred_first_at or at
+    first_at = deferred_first_at or outcome.date or at
     state, reason, next_at = outcome.state, outcome.reason, None
     if state is DeliveryState.DEFERRED:
         next_at = next_attempt(attempts, first_at=first_at, now=at, chance=_chance)

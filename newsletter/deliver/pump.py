@@ -22,6 +22,7 @@ from newsletter.models import (
     EditionState,
 )
 from newsletter.plan.planner import BATCH
+from newsletter.plan.stored import get_edition
 from newsletter.queue import Job, enqueue_after_commit, ring
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def _release_deferrals(engine: Engine, now: datetime) -> bool:
         if first is None:
             return False
         # The edition's row first, as everybody does who adds batches.
-        edition = session.get_one(Edition, first, with_for_update=True)
+        edition = get_edition(session, first)
         due = session.scalars(
             select(Deferral)
             .where(Deferral.edition_id == edition.id, Deferral.next_at <= now)
@@ -150,7 +151,7 @@ def _cancel_deferred(engine: Engine, edition_id: int) -> None:
         Delivery.state == DeliveryState.DEFERRED,
     )
     with transaction(engine) as session:
-        session.get_one(Edition, edition_id, with_for_update=True)
+        get_edition(session, edition_id)
         counts = session.execute(
             select(Delivery.batch, func.count()).where(*those).group_by(Delivery.batch)
         ).all()

@@ -89,12 +89,16 @@ class Sender:
 
     def _drain_until(self, deadline: float, should_stop: ShouldStop) -> int:
         batches = 0
-        while time.monotonic() < deadline and not should_stop():
+
+        def is_over() -> bool:
+            return time.monotonic() >= deadline or should_stop()
+
+        while not is_over():
             with transaction(self._engine) as session:
                 claim = ledger.claim(session, now=utc_now(), lease=self._lease)
             if claim is None:
                 break
-            self._send(claim, should_stop)
+            self._send(claim, is_over)
             batches += 1
         return batches
 

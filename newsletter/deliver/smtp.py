@@ -6,12 +6,13 @@ the connection was lost before any content went out, or that it was lost afterwa
 
 import asyncio
 import base64
-import contextlib
+import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from functools import cache
+from typing import Self, SupportsIndex
 
 from newsletter.deliver.outcome import Reply
 from newsletter.errors import NewsletterError
@@ -26,6 +27,7 @@ QUIT_SECONDS = 5.0
 
 LONGEST_LINE = 4096
 MOST_LINES = 100
+_REPLY_CODE = re.compile(rb"[2-5][0-9]{2}(?![0-9])")
 
 
 class Phase(StrEnum):
@@ -81,10 +83,24 @@ class Envelope:
     rcpt_to: str
 
 
+class _Reader(asyncio.StreamReader):
+    """Knows whether octets have come that nobody has read."""
+
+    unread = 0
+
+    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
+        octets = bytes(data)
+        self.unread += len(octets)
+        super().feed_data(octets)
+
+    async def line(self) -> bytes:
+        line = await self.readuntil(b"\n")
+        self.unread -= len(line)
+        return line
+
+
 class SmtpConnection:
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, endpoint: Endpoint
-    ) -> None:
+    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter, endpoint: Endpoint) -> None:
         self._reader = reader
         self._writer = writer
         self.endpoint = endpoint
@@ -101,10 +117,8 @@ class SmtpConnection:
         context = _tls_context() if endpoint.security is Security.TLS else None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                reader, writer = await asyncio.open_connection(
-                    endpoint.host, endpoint.port, limit=LONGEST_LINE, ssl=context
-                )
-        except (OSError, TimeoutError) as error:
+                reader, writer = await _connect(endpoint, context)
+        except (OSError, TimeoutError, UnicodeError) as error:
             message = f"cannot connect to {endpoint.host}:{endpoint.port}: {error}"
             raise ConnectionLost(message) from error
         connection = cls(reader, writer, endpoint)
@@ -134,8 +148,7 @@ class SmtpConnection:
             raise
         self.messages += 1
         try:
-            self._writer.write(_dot_stuffed(content))
-            self._writer.write(b".\r\n")
+            self._writer.write(_dot_stuffed(content) + b".\r\n")
             async with asyncio.timeout(BLOCK_SECONDS):
                 await self._writer.drain()
             reply = await self._reply(self.endpoint.dot_seconds)
@@ -143,20 +156,29 @@ class SmtpConnection:
             self.abort()
             message = f"no answer to the final dot: {error}"
             raise AnswerLost(message) from error
+        if reply.is_intermediate:
+            self.abort()
+            message = f"no answer to the final dot but {reply.code}"
+            raise AnswerLost(message)
         if reply.ends_connection:
             self.abort()
         return reply
 
     def is_alive(self) -> bool:
         """False when the server closed the connection, or spoke, while nobody was asking."""
-        return self.is_usable and not self._reader.at_eof() and not self._writer.is_closing()
+        return (
+            self.is_usable
+            and not self._reader.unread
+            and not self._reader.at_eof()
+            and not self._writer.is_closing()
+        )
 
     async def quit(self) -> None:
         """Say goodbye, briefly, and close."""
         try:
-            self._writer.write(b"QUIT\r\n")
+            self._write("QUIT\r\n")
             await self._reply(QUIT_SECONDS)
-        except (SmtpError, OSError):
+        except SmtpError:
             pass
         finally:
             self.abort()
@@ -186,21 +208,21 @@ class SmtpConnection:
             # H-15: a stripped STARTTLS is trouble, never a reason to send in the clear.
             raise TransportRefused(Phase.STARTTLS, Reply(454, None, "not offered"))
         _require(await self._command("STARTTLS"), Phase.STARTTLS)
-        await self._refuse_early_bytes()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._writer.start_tls(_tls_context(), server_hostname=self.endpoint.host)
         except (OSError, TimeoutError) as error:
             message = f"TLS with {self.endpoint.host} failed: {error}"
             raise ConnectionLost(message) from error
+        # Octets behind the answer to STARTTLS came in the clear and would be read as secured.
+        self._refuse_unasked()
         # What was announced in the clear may have been forged: ask again.
         await self._ehlo()
 
-    async def _refuse_early_bytes(self) -> None:
-        """Bytes behind the answer to STARTTLS came in the clear and would be read as secured."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0):
-                raise self._lost(await self._reader.read(1))
+    def _refuse_unasked(self) -> None:
+        """An answer that nobody asked for would be taken for the answer to the next question."""
+        if self._reader.unread:
+            raise self._lost("the server spoke out of turn")
 
     async def _sign_in(self) -> None:
         username, password = self.endpoint.username or "", self.endpoint.password or ""
@@ -219,6 +241,7 @@ class SmtpConnection:
         needs_utf8 = not (envelope.rcpt_to.isascii() and envelope.mail_from.isascii())
         if needs_utf8 and "SMTPUTF8" not in self._extensions:
             return Reply(550, "5.6.7", "this server takes no addresses outside ASCII (RFC 6531)")
+        self._refuse_unasked()
         option = " SMTPUTF8" if needs_utf8 else ""
         commands = (
             f"MAIL FROM:<{envelope.mail_from}>{option}",
@@ -232,22 +255,35 @@ class SmtpConnection:
             rcpt = await self._command(commands[1]) if mail.is_positive else mail
             data = await self._command(commands[2]) if rcpt.is_positive else rcpt
         if data.code == 354 and rcpt.is_positive and mail.is_positive:
+            self._refuse_unasked()
             return None
         return await self._refused(mail, rcpt, data)
 
     async def _refused(self, mail: Reply, rcpt: Reply, data: Reply) -> Reply:
-        if data.code == 354:
-            # A server that wants content for nobody: end it with an empty body (RFC 2920, 3.1).
-            await self._command(".")
         if any(reply.ends_connection for reply in (mail, rcpt, data)):
             # R-04: the connection is over, the recipient was not judged.
             self.abort()
             message = "the server closed the connection with 421"
             raise ConnectionLost(message)
-        await self._command("RSET")
-        if not mail.is_positive:
+        verdict = next((reply for reply in (mail, rcpt, data) if not reply.is_positive), data)
+        if verdict.is_intermediate or verdict.is_positive:
+            raise self._lost(f"{verdict.code} is no answer to DATA or what came before it")
+        await self._start_over(wants_content=data.code == 354)
+        if verdict is mail:
             raise TransportRefused(Phase.MAIL, mail)
-        return data if rcpt.is_positive else rcpt
+        return verdict
+
+    async def _start_over(self, *, wants_content: bool) -> None:
+        """Make ready for the next message; a connection lost at this takes no verdict back."""
+        try:
+            if wants_content:
+                # For nobody: it gets an empty body (RFC 2920 section 3.1).
+                await self._command(".")
+            reply = await self._command("RSET")
+        except ConnectionLost:
+            return
+        if not reply.is_positive:
+            self.abort()
 
     async def _pipelined(self, commands: tuple[str, str, str]) -> tuple[Reply, Reply, Reply]:
         """RFC 2920: one write, then the replies in the order of the commands."""
@@ -258,13 +294,21 @@ class SmtpConnection:
         rcpt = await self._reply(COMMAND_SECONDS)
         if rcpt.ends_connection:
             return mail, rcpt, rcpt
-        return mail, rcpt, await self._reply(DATA_SECONDS)
+        try:
+            data = await self._reply(DATA_SECONDS)
+        except ConnectionLost:
+            if rcpt.is_positive:
+                raise
+            data = rcpt  # the recipient was judged, whatever became of the connection
+        return mail, rcpt, data
 
     async def _command(self, line: str) -> Reply:
         self._write(line + "\r\n")
         return await self._reply(COMMAND_SECONDS)
 
     def _write(self, text: str) -> None:
+        if self._writer.is_closing():
+            raise self._lost("it is closed")
         self._writer.write(text.encode())
 
     async def _reply(self, seconds: float) -> Reply:
@@ -273,16 +317,16 @@ class SmtpConnection:
         try:
             async with asyncio.timeout(seconds):
                 while True:
-                    line = await self._reader.readuntil(b"\n")
+                    line = await self._reader.line()
                     lines.append(line)
                     if line[3:4] != b"-" or len(lines) == MOST_LINES:
                         break
         except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             raise self._lost(error) from error
         last = lines[-1]
-        if not last[:3].isdigit() or last[3:4] == b"-":
+        if not _REPLY_CODE.match(last) or last[3:4] == b"-":
             raise self._lost(last)
-        texts = [line[4:].decode("utf-8", "replace").rstrip("\r\n") for line in lines]
+        texts = [_printable(line[4:]) for line in lines]
         enhanced, text = _split_enhanced("\n".join(texts))
         return Reply(int(last[:3]), enhanced, text)
 
@@ -291,9 +335,27 @@ class SmtpConnection:
         return ConnectionLost(f"connection to {self.endpoint.host} lost: {why!r}")
 
 
+async def _connect(
+    endpoint: Endpoint, context: ssl.SSLContext | None
+) -> tuple[_Reader, asyncio.StreamWriter]:
+    """As `asyncio.open_connection`, with a reader of our own."""
+    loop = asyncio.get_running_loop()
+    reader = _Reader(limit=LONGEST_LINE, loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport, _ = await loop.create_connection(
+        lambda: protocol, endpoint.host, endpoint.port, ssl=context
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
 def _require(reply: Reply, phase: Phase) -> None:
     if not reply.is_positive:
         raise TransportRefused(phase, reply)
+
+
+def _printable(octets: bytes) -> str:
+    """Never a NUL, which PostgreSQL does not store."""
+    return octets.decode("utf-8", "replace").rstrip("\r\n").replace("\0", "\ufffd")
 
 
 def _split_enhanced(text: str) -> tuple[str | None, str]:
@@ -311,6 +373,7 @@ def _dot_stuffed(content: bytes) -> bytes:
     return content
 
 
+@cache  # reading all of the system's certificates holds up every other connection
 def _tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 

@@ -1,5 +1,6 @@
 """The main job on one machine: a sample morning, from a CSV and a text to a full mailbox."""
 
+import fcntl
 import secrets
 import shutil
 import time
@@ -18,7 +19,7 @@ from newsletter.compose.findings import Severity
 from newsletter.compose.parser import read_briefing
 from newsletter.db import get_engine, reading, transaction
 from newsletter.demo.sample import SAMPLE_LIST, write_sample_csv
-from newsletter.errors import InputError
+from newsletter.errors import InputError, StateError
 from newsletter.models import MailingList, schema
 from newsletter.plan import schedule
 from newsletter.plan.approval import approve_edition
@@ -26,16 +27,15 @@ from newsletter.plan.editions import Content, content_of, create_edition
 from newsletter.plan.transports import set_transport
 from newsletter.report.doubts import Doubt, uncertain_deliveries
 from newsletter.report.editions import EditionStatus, edition_status
-from newsletter.settings import PROJECT_ROOT, Settings, read_settings, use_settings
+from newsletter.settings import Settings, get_settings, read_settings, use_settings
 from newsletter.stack.broker import running_broker
 from newsletter.stack.ports import HOST, free_port, port_or_free
 from newsletter.stack.system import Ports, System, running_system
 
-FOLDER = PROJECT_ROOT / "var" / "demo"
 SENDERS = 2
 CONNECTIONS = 4
 LOOK_SECONDS = 0.2
-# The mailbox counts a message just before it answers; the last answers need a moment to be recorded.
+# Longer than any retry of a connection, shorter than a person's patience.
 NO_PROGRESS_SECONDS = 180.0
 
 OnProgress = Callable[[str, int, int], None]
@@ -133,6 +133,10 @@ class Demo:
         return round(time.monotonic() - self._began_at, 1)
 
 
+def demo_folder() -> Path:
+    return get_settings().state_dir / "demo"
+
+
 @contextmanager
 def running_demo(
     *,
@@ -142,27 +146,41 @@ def running_demo(
     mailbox_port: int,
     on_progress: OnProgress,
 ) -> Iterator[Demo]:
-    """A demo in `FOLDER`, on a fresh database; leaving the block ends all its processes.
+    """A demo in `demo_folder()`, on a fresh database; leaving the block ends all its processes.
 
     Ports that are taken are replaced by free ones. Raises `InputError` for a briefing that cannot
-    be sent, before anything is started.
+    be sent, and `StateError` while another demo runs, before anything is started.
     """
     began_at = time.monotonic()
     content = _read(briefing)
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
     ports = Ports(web=port_or_free(web_port), mailbox=port_or_free(mailbox_port), smtp=free_port())
-    with running_broker(FOLDER / "valkey") as redis_url:
-        settings = _settings(redis_url, ports)
+    with _fresh_folder() as folder, running_broker(folder / "valkey") as redis_url:
+        settings = _settings(folder, redis_url, ports)
         use_settings(settings)
         engine = get_engine()
         schema.upgrade(engine)
-        with running_system(settings, ports, FOLDER, senders=SENDERS) as system:
+        with running_system(settings, ports, folder, senders=SENDERS) as system:
             list_id = _make_list(engine, ports)
-            imported = _import(engine, list_id, subscribers, on_progress)
+            imported = _import(engine, list_id, folder, subscribers, on_progress)
             edition_id = _send(engine, content, list_id, settings)
             yield Demo(system, engine, imported=imported, edition_id=edition_id, began_at=began_at)
         engine.dispose()
+
+
+@contextmanager
+def _fresh_folder() -> Iterator[Path]:
+    """The demo's folder, empty; it is this process's alone as long as the block lasts."""
+    folder = demo_folder()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = "Another demo runs in this checkout; end it first."
+            raise StateError(message) from error
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        yield folder
 
 
 def _read(path: Path) -> Content:
@@ -176,16 +194,16 @@ def _read(path: Path) -> Content:
     return content_of(parsed.briefing, raw.decode("utf-8", "replace"))
 
 
-def _settings(redis_url: str, ports: Ports) -> Settings:
+def _settings(folder: Path, redis_url: str, ports: Ports) -> Settings:
     return read_settings(
         env="development",
-        database_url=f"sqlite:///{FOLDER / 'newsletter.db'}",
+        database_url=f"sqlite:///{folder / 'newsletter.db'}",
         redis_url=redis_url,
         secret_keys=((1, secrets.token_urlsafe(36)),),
         address_key=secrets.token_urlsafe(36),
         base_url=f"http://{HOST}:{ports.web}",
         mail_domain="mail.morning.example",
-        state_dir=FOLDER,
+        state_dir=folder,
     )
 
 
@@ -196,9 +214,9 @@ def _make_list(engine: Engine, ports: Ports) -> int:
 
 
 def _import(
-    engine: Engine, list_id: int, subscribers: int, on_progress: OnProgress
+    engine: Engine, list_id: int, folder: Path, subscribers: int, on_progress: OnProgress
 ) -> ImportReport:
-    path = FOLDER / "subscribers.csv"
+    path = folder / "subscribers.csv"
     write_sample_csv(path, subscribers)
     with path.open("rb") as stream:
         return import_csv(

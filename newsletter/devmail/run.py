@@ -107,7 +107,6 @@ async def _answering(host: str, port: int) -> None:
 def _explained(host: str, port: int) -> Iterator[None]:
     try:
         yield
-    except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no such port"
-        message = f"{host}:{port}: cannot listen there: {reason}; choose another host or port"
+    except OSError as error:
+        message = f"{host}:{port}: cannot listen there: {error.strerror}; choose another port"
         raise InputError(message) from error

@@ -53,7 +53,10 @@ _LETTER_POLICY = (
     "img-src http: https: data:; font-src http: https: data:; style-src 'unsafe-inline'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
-_HEAD = re.compile(r"<head(?:\s[^>]*)?>|<!doctype[^>]*>(?:\s*<html(?:\s[^>]*)?>)?", re.IGNORECASE)
+# Where a line of our own may stand without turning the letter into another kind of document.
+_OPENINGS = tuple(
+    re.compile(rf"<{tag}(?:\s[^>]*)?>", re.IGNORECASE) for tag in ("head", "html", "!doctype")
+)
 _ASKS_SCHEME = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)", re.IGNORECASE)
 _TAKES_BOTH = re.compile(
     r"(?<![\w-])color-scheme\s*:\s*(?:light\s+dark|dark\s+light)", re.IGNORECASE
@@ -274,8 +277,8 @@ def _with_safety_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
 
 
 def _framed(html: str, scheme: str) -> str:
-    head = _HEAD.search(html)
-    place = head.end() if head else 0
+    found = (opening.search(html) for opening in _OPENINGS)
+    place = next((match.end() for match in found if match), 0)
     ours = '<base target="_blank">'
     if scheme in SCHEMES:
         ours += f'<meta name="color-scheme" content="{scheme}">'

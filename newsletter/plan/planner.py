@@ -5,6 +5,7 @@ goes on where the last slice ended, and two planners at once take turns on the e
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import (
@@ -17,6 +18,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
     update,
 )
@@ -66,13 +68,13 @@ def plan_slice(
         edition.planned_at = now
         enqueue_after_commit(session, Job.PUMP)  # a list without people is sent at once
         return False
-    mailing_list = lists[edition.plan_position]
+    mailing_list, *later = lists[edition.plan_position :]
     last = _last_of_slice(session, mailing_list, edition.plan_cursor, slice_size)
     if last is None:
         edition.plan_position += 1
         edition.plan_cursor = 0
         return True
-    _plan_people(session, edition, mailing_list, upto=last, now=now)
+    _plan_people(session, edition, mailing_list, later, upto=last, now=now)
     edition.plan_cursor = last
     enqueue_after_commit(session, Job.DRAIN)
     return True
@@ -93,7 +95,13 @@ def _last_of_slice(
 
 
 def _plan_people(
-    session: Session, edition: Edition, mailing_list: MailingList, *, upto: int, now: datetime
+    session: Session,
+    edition: Edition,
+    mailing_list: MailingList,
+    later: Sequence[MailingList],
+    *,
+    upto: int,
+    now: datetime,
 ) -> None:
     first_batch = edition.last_batch + 1
     session.execute(
@@ -107,7 +115,7 @@ def _plan_people(
                 "attempts",
                 "reason",
             ],
-            _people(edition, mailing_list, upto, first_batch),
+            _people(edition, mailing_list, later, upto, first_batch),
         )
     )
     planned = and_(
@@ -121,11 +129,16 @@ def _plan_people(
 
 
 def _people(
-    edition: Edition, mailing_list: MailingList, upto: int, first_batch: int
+    edition: Edition,
+    mailing_list: MailingList,
+    later: Sequence[MailingList],
+    upto: int,
+    first_batch: int,
 ) -> Select[int, int, int, int, int, int, Reason | None]:
-    earlier = aliased(Delivery)
+    earlier, other = aliased(Delivery), aliased(Subscription)
+    reason = exclusion_reason()
     people = (
-        select(Subscription.subscriber_id, exclusion_reason().label("reason"))
+        select(Subscription.subscriber_id, reason.label("reason"))
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
         .where(
             Subscription.list_id == mailing_list.id,
@@ -135,6 +148,14 @@ def _people(
             ~exists().where(
                 earlier.edition_id == edition.id,
                 earlier.subscriber_id == Subscription.subscriber_id,
+            ),
+            # Whoever may not be mailed through this list may be through a later one.
+            or_(
+                reason.is_(None),
+                ~exists().where(
+                    other.list_id.in_([each.id for each in later]),
+                    other.subscriber_id == Subscription.subscriber_id,
+                ),
             ),
         )
         .subquery()
@@ -178,6 +199,7 @@ def _count_exclusions(session: Session, edition: Edition, planned: ColumnElement
         select(Delivery.reason, func.count())
         .where(planned, Delivery.batch == NO_BATCH)
         .group_by(Delivery.reason)
+        .order_by(Delivery.reason)
     ).all()
     total = 0
     for reason, people in counts:

@@ -13,11 +13,12 @@ def free_port() -> int:
 
 
 def port_or_free(wanted: int) -> int:
-    """`wanted`, unless somebody listens there already."""
+    """`wanted`, unless it is 0 or somebody listens there already."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, wanted))
         except OSError:
             return free_port()
-    return wanted
+        port: int = probe.getsockname()[1]
+        return port

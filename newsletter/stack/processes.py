@@ -23,8 +23,8 @@ class Processes:
 
     def __init__(self, environment: Mapping[str, str], log_folder: Path) -> None:
         self._environment = dict(environment)
-        self._log_folder = log_folder
-        self._log_folder.mkdir(parents=True, exist_ok=True)
+        self.folder = log_folder
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self._arguments: dict[str, Sequence[str]] = {}
         self._revivals: Counter[str] = Counter()
@@ -61,7 +61,7 @@ class Processes:
         return child
 
     def log(self, name: str) -> Path:
-        return self._log_folder / f"{name}.log"
+        return self.folder / f"{name}.log"
 
     def revive(self) -> None:
         """Start children again that died. Raises `NewsletterError` for one that keeps dying."""

