@@ -43,7 +43,7 @@ down: ## Stop those servers; their data stays
 	docker compose down
 
 screenshots: .venv/.dev ## Take the pictures of the README anew (needs Chromium)
-	.venv/bin/python scripts/screenshots
+	.venv/bin/python scripts/screenshots.py
 
 clean: ## Remove .venv, var and all caches
 	rm -rf .venv var .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -21,7 +21,7 @@ def command(host: str, port: int, workers: int) -> None:
     settings = get_settings()
     _refuse_taken_port(host, port)
     Granian(
-        "newsletter.web.app:create_app",
+        "newsletter.web.app:serve_app",
         address=host,
         port=port,
         interface=Interfaces.ASGI,
@@ -42,5 +42,6 @@ def _refuse_taken_port(host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        message = f"Cannot listen on {host} port {port}: {error.strerror}. Choose another --port."
+        reason = str(error.strerror).partition(" (")[0]  # Python adds the address once more
+        message = f"Cannot listen on {host} port {port}: {reason}. Choose another --port."
         raise click.ClickException(message) from error

@@ -222,7 +222,8 @@ class SmtpConnection:
     def _refuse_unasked(self) -> None:
         """An answer that nobody asked for would be taken for the answer to the next question."""
         if self._reader.unread:
-            raise self._lost("the server spoke out of turn")
+            why = "the server spoke out of turn"
+            raise self._lost(why)
 
     async def _sign_in(self) -> None:
         username, password = self.endpoint.username or "", self.endpoint.password or ""
@@ -267,7 +268,8 @@ class SmtpConnection:
             raise ConnectionLost(message)
         verdict = next((reply for reply in (mail, rcpt, data) if not reply.is_positive), data)
         if verdict.is_intermediate or verdict.is_positive:
-            raise self._lost(f"{verdict.code} is no answer to DATA or what came before it")
+            why = f"{verdict.code} is no answer to DATA or what came before it"
+            raise self._lost(why)
         await self._start_over(wants_content=data.code == 354)
         if verdict is mail:
             raise TransportRefused(Phase.MAIL, mail)
@@ -308,7 +310,8 @@ class SmtpConnection:
 
     def _write(self, text: str) -> None:
         if self._writer.is_closing():
-            raise self._lost("it is closed")
+            why = "it is closed"
+            raise self._lost(why)
         self._writer.write(text.encode())
 
     async def _reply(self, seconds: float) -> Reply:

@@ -37,11 +37,15 @@ def ensure_event_partition(session: Session, at: datetime) -> None:
 
 
 def _is_missing(session: Session, name: str) -> bool:
-    if session.get_bind().dialect.name != "postgresql":
+    if session.get_bind().dialect.name != "postgresql" or _exists(session, name):
         return False
     # Two processes may want the same partition: the second waits here and then finds it.
     session.execute(text("SELECT pg_advisory_xact_lock(hashtext('partition'))"))
-    return session.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is None
+    return not _exists(session, name)
+
+
+def _exists(session: Session, name: str) -> bool:
+    return session.scalar(text("SELECT to_regclass(:name)"), {"name": name}) is not None
 
 
 def _create(session: Session, parent: str, name: str, options: str = "") -> None:

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from newsletter.db import Model
+from newsletter.db import upsert
 from newsletter.models import EditionFigures, LinkFigures
 
 
@@ -19,17 +18,10 @@ class Gain:
     unsubscribes: int = 0
 
 
-def insert_or(session: Session, model: type[Model]) -> postgresql.Insert | sqlite.Insert:
-    """An INSERT that can say `on_conflict_do_update` to the database at hand."""
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(model)
-    return sqlite.insert(model)
-
-
 def add_to_edition_figures(session: Session, gains: Mapping[int, Gain]) -> None:
     if not gains:
         return
-    insert = insert_or(session, EditionFigures)
+    insert = upsert(session, EditionFigures)
     statement = insert.on_conflict_do_update(
         index_elements=[EditionFigures.edition_id],
         set_={
@@ -54,7 +46,7 @@ def add_to_link_figures(session: Session, clicks: Mapping[tuple[int, int], int])
     """`clicks` has how many readers more clicked each (edition, link number)."""
     if not clicks:
         return
-    insert = insert_or(session, LinkFigures)
+    insert = upsert(session, LinkFigures)
     statement = insert.on_conflict_do_update(
         index_elements=[LinkFigures.edition_id, LinkFigures.number],
         set_={"clicks": LinkFigures.clicks + insert.excluded.clicks},

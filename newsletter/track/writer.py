@@ -17,7 +17,7 @@ import redis
 from sqlalchemy import CursorResult, Engine, case, insert, select, update
 from sqlalchemy.orm import Session
 
-from newsletter.db import reading, transaction
+from newsletter.db import insert_or_ignore, reading, transaction, upsert
 from newsletter.errors import InputError
 from newsletter.models import (
     Delivery,
@@ -35,7 +35,6 @@ from newsletter.track.figures import (
     Gain,
     add_to_edition_figures,
     add_to_link_figures,
-    insert_or,
 )
 from newsletter.track.stream import FIELD
 
@@ -108,7 +107,7 @@ def _position(engine: Engine) -> str:
         if cursor is not None:
             return cursor.last_id
     with transaction(engine) as session:
-        start = insert_or(session, IngestCursor).on_conflict_do_nothing()
+        start = insert_or_ignore(session, IngestCursor)
         session.execute(start, {"stream": EVENT_STREAM, "last_id": BEGINNING})
     return BEGINNING
 
@@ -232,7 +231,7 @@ def _engage(session: Session, events: Iterable[ReaderEvent]) -> list[Engaged]:
         first_at[key] = min(event.at, first_at.get(key, event.at))
     if not times:
         return []
-    fresh = insert_or(session, Engagement)
+    fresh = upsert(session, Engagement)
     earlier = case(
         (fresh.excluded.first_at < Engagement.first_at, fresh.excluded.first_at),
         else_=Engagement.first_at,

@@ -11,6 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from newsletter.db import make_engine
+from newsletter.logs import set_up_logging
 from newsletter.settings import Settings, get_settings
 from newsletter.web import errors, health, tracking
 from newsletter.web.deps import Deps
@@ -20,6 +21,13 @@ from newsletter.web.public.editions import edition
 from newsletter.web.public.unsubscribe import METHODS, unsubscribe
 
 STATIC = Path(__file__).with_name("static")
+
+
+def serve_app() -> Starlette:
+    """What the web server runs in each of its processes."""
+    settings = get_settings()
+    set_up_logging(settings)
+    return create_app(settings=settings)
 
 
 def create_app(*, settings: Settings | None = None, engine: Engine | None = None) -> Starlette:

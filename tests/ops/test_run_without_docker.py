@@ -21,7 +21,9 @@ from newsletter.settings import PROJECT_ROOT
 from tests.postgres import free_port, running_postgres
 
 PATIENCE_SECONDS = 90.0
-PEOPLE = "email,name,status\nada@readers.example,Ada,subscribed\nbo@readers.example,Bo,unsubscribed\n"
+PEOPLE = (
+    "email,name,status\nada@readers.example,Ada,subscribed\nbo@readers.example,Bo,unsubscribed\n"
+)
 
 
 class Installation:

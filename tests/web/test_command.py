@@ -13,8 +13,7 @@ def test_a_port_that_is_taken_is_refused_with_a_way_out() -> None:
         result = CliRunner().invoke(command, ["--port", port])
 
     assert result.exit_code == 1
-    assert f"Cannot listen on 127.0.0.1 port {port}" in result.output
-    assert "Choose another --port" in result.output
+    assert f"port {port}: Address already in use. Choose another --port." in result.output
 
 
 @pytest.mark.parametrize("arguments", [["--port", "0"], ["--port", "x"], ["--workers", "0"]])

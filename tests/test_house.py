@@ -1,0 +1,206 @@
+"""The rules of the house that no other tool checks: what exists is documented, wired and portable."""
+
+import importlib
+import re
+import subprocess
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+from jinja2 import Environment, FileSystemLoader
+
+from newsletter.cli import COMMANDS
+from newsletter.queue import QUEUE_OF, Job, Queue
+from newsletter.settings import PREFIX, PROJECT_ROOT, TEMPLATES, Settings
+from workers import tasks, timetable
+from workers.app import app
+
+OPERATE = PROJECT_ROOT / "docs" / "operate.md"
+COMMAND_LINE = PROJECT_ROOT / "docs" / "cli.md"
+MAP = PROJECT_ROOT / "docs" / "map.md"
+DECISIONS = PROJECT_ROOT / "docs" / "decisions"
+LOCKS = sorted((PROJECT_ROOT / "requirements").glob("*.txt"))
+PAGES = sorted(
+    [*PROJECT_ROOT.glob("*.md"), *(PROJECT_ROOT / "docs").rglob("*.md")],
+)
+
+# Built from parts, so that this file does not find itself.
+HOME_PATH = re.compile(r"(?<![\w./-])/(?:ro" + r"ot|ho" + r"me/\w+|Us" + r"ers/\w+|wo" + r"rk)/\w")
+REGISTRY = re.compile(
+    r"\b(?:py"
+    + r"pi\.org|python"
+    + r"hosted\.org|registry\.np"
+    + r"mjs|artifact"
+    + r"ory|index-url)",
+    re.IGNORECASE,
+)
+
+
+def files_of_the_project() -> list[Path]:
+    """Those that git keeps or would keep, as text."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=PROJECT_ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [
+        path
+        for name in listed.stdout.splitlines()
+        if (path := PROJECT_ROOT / name).is_file() and path.suffix != ".png"
+    ]
+
+
+def commands() -> Iterator[tuple[str, click.Command]]:
+    """Every command with its full name: `edition send`."""
+    for name, module in COMMANDS.items():
+        command = importlib.import_module(f"newsletter.cli.{module}").command
+        yield from walk(name, command)
+
+
+def walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    if not isinstance(command, click.Group):
+        yield name, command
+        return
+    for part, child in command.commands.items():
+        yield from walk(f"{name} {part}", child)
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_each_setting_is_explained_to_the_operator(name: str) -> None:
+    assert f"`{PREFIX}{name.upper()}`" in OPERATE.read_text()
+
+
+def test_the_operators_page_explains_no_setting_that_is_gone() -> None:
+    named = set(re.findall(rf"^\| `{PREFIX}([A-Z_]+)`", OPERATE.read_text(), re.MULTILINE))
+
+    assert named == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, _ in commands()))
+def test_each_command_is_documented(name: str) -> None:
+    assert f"### newsletter {name}\n" in COMMAND_LINE.read_text()
+
+
+@pytest.mark.parametrize(("name", "command"), sorted(commands(), key=lambda pair: pair[0]))
+def test_each_option_is_documented_with_its_command(name: str, command: click.Command) -> None:
+    section = COMMAND_LINE.read_text().partition(f"### newsletter {name}\n")[2].partition("\n##")[0]
+
+    options = [
+        option
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+        if option.startswith("--")
+    ]
+
+    assert [option for option in options if f"`{option}" not in section] == []
+
+
+def test_no_command_is_documented_that_is_gone() -> None:
+    documented = re.findall(r"^### newsletter (.+)$", COMMAND_LINE.read_text(), re.MULTILINE)
+
+    assert set(documented) == {name for name, _ in commands()}
+
+
+@pytest.mark.parametrize("job", list(Job))
+def test_each_job_is_on_the_map(job: Job) -> None:
+    assert f"`{job.name}`" in MAP.read_text()
+
+
+def test_each_job_has_a_task_and_a_queue_and_each_task_is_a_job() -> None:
+    assert tasks.app is app
+
+    ours = {name for name in app.tasks if name.startswith("newsletter.")}
+
+    assert ours == {job.value for job in Job}
+    assert set(QUEUE_OF) == set(Job)
+
+
+def test_the_timetable_rings_only_for_jobs() -> None:
+    assert {entry["task"] for entry in timetable.TIMETABLE.values()} <= {job.value for job in Job}
+    assert set(QUEUE_OF.values()) == set(Queue)
+
+
+@pytest.mark.parametrize(
+    "template",
+    sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.*")),
+)
+def test_each_template_can_be_parsed(template: str) -> None:
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    # The e-mail templates use filters and marks of their own environments; their grammar is Jinja's.
+    source = (TEMPLATES / template).read_text()
+
+    assert environment.parse(source) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"!?\[[^\]]*\]\(([^)\s]+)\)|(?:src|href)=\"([^\"]+)\"", page.read_text())
+
+    local = [
+        target.partition("#")[0]
+        for pair in targets
+        if (target := "".join(pair)) and "://" not in target and not target.startswith("#")
+    ]
+
+    assert [each for each in local if not (page.parent / each).exists()] == []
+
+
+def test_each_decision_is_in_the_index_and_has_its_four_parts() -> None:
+    index = (DECISIONS / "README.md").read_text()
+
+    for record in DECISIONS.glob("[0-9]*.md"):
+        text = record.read_text()
+        assert f"({record.name})" in index, record.name
+        for part in ("Context", "Decision", "Consequences", "Alternatives"):
+            assert f"\n## {part}\n" in text, f"{record.name} has no {part}"
+
+
+def test_no_file_names_a_machine_or_a_registry() -> None:
+    found = [
+        f"{path.relative_to(PROJECT_ROOT)}: {match[0]}"
+        for path in files_of_the_project()
+        for pattern in (HOME_PATH, REGISTRY)
+        if (match := pattern.search(path.read_text(errors="replace")))
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.name)
+def test_a_lock_holds_versions_and_hashes_and_no_address(lock: Path) -> None:
+    text = lock.read_text()
+
+    requirements = re.findall(r"^(\S+)==\S+.*(?:\\\n +--hash=sha256:[0-9a-f]{64}.*)+", text, re.M)
+
+    assert len(requirements) == len(re.findall(r"^\S", text, re.M)) > 0
+    assert not re.search(r"://|^#|^--", text, re.M)
+
+
+def test_the_locks_hold_everything_that_pyproject_asks_for() -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
+    groups = project["dependency-groups"]
+
+    for lock, asked in {
+        "runtime.txt": project["project"]["dependencies"],
+        "build.txt": groups["build"],
+        "dev.txt": project["project"]["dependencies"] + groups["dev"] + groups["build"],
+    }.items():
+        text = (PROJECT_ROOT / "requirements" / lock).read_text()
+        locked = set(re.findall(r"^([\w.-]+)==", text, re.M))
+        names = {re.split(r"[\[<>=; ]", each)[0] for each in asked}
+        assert names - locked == set(), f"run make lock: {lock}"
+
+
+def test_the_makefile_has_few_targets_and_explains_each() -> None:
+    makefile = (PROJECT_ROOT / "Makefile").read_text()
+
+    phony = re.findall(r"^\.PHONY: (.+)$", makefile, re.M)[0].split()
+    explained = re.findall(r"^([a-z-]+):.*## ", makefile, re.M)
+
+    assert sorted(phony) == sorted(explained)
+    assert len(phony) <= 15
