@@ -2,7 +2,8 @@
 """Runs the very commands of docker-compose.yml on this host, for people without Docker.
 
 The settings come from the environment, as always: NEWSLETTER_DATABASE_URL and NEWSLETTER_REDIS_URL
-must name a PostgreSQL and a Redis that run already. It ends with its first process that ends.
+must name a PostgreSQL and a Redis that run already. A process that dies is started again, as the
+containers are; one that keeps dying ends everything.
 """
 
 import signal
@@ -91,7 +92,7 @@ def _finish(arguments: list[str], environment: dict[str, str]) -> None:
 
 def _stay(processes: Processes) -> None:
     while not threading.Event().wait(1.0):
-        processes.require_alive()
+        processes.revive()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ ARGUMENTS = (
 
 
 def find_chromium() -> str | None:
-    named = os.environ.get("NEWSLETTER_CHROMIUM")  # noqa: TID251
+    named = os.environ.get("NEWSLETTER_CHROMIUM")
     return named or next(filter(None, map(shutil.which, NAMES)), None)
 
 
@@ -32,7 +32,7 @@ def running_browser() -> Iterator[Browser]:
     executable = find_chromium()
     if executable is None:
         reason = f"no browser: none of {', '.join(NAMES)} on the PATH, nor NEWSLETTER_CHROMIUM set"
-        if os.environ.get("CI") == "true":  # noqa: TID251
+        if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
     with sync_playwright() as playwright:

@@ -26,6 +26,7 @@ from newsletter.models import (
     DeliveryState,
     Domain,
     Edition,
+    EditionState,
     ExclusionFigures,
     MailingList,
     Security,
@@ -68,7 +69,7 @@ def a_briefing(stories: int = 2) -> Briefing:
 
 
 def settings_for(state_dir: Path, **changes: Any) -> Settings:
-    values = {
+    values: dict[str, Any] = {
         "state_dir": state_dir,
         "base_url": "http://127.0.0.1:8000",
         "mail_domain": "mail.harbour.example",
@@ -156,7 +157,7 @@ def approved_edition(
             created_by="Ed",
             now=MORNING,
         )
-        edition.state = schedule.EditionState.APPROVED
+        edition.state = EditionState.APPROVED
         edition.approved_revision = edition.revision
         edition.transport_id = transport_id
         return edition.id
@@ -202,7 +203,7 @@ def states_of(engine: Engine, edition_id: int) -> dict[int, DeliveryState]:
         rows = session.execute(
             select(Delivery.subscriber_id, Delivery.state).where(Delivery.edition_id == edition_id)
         )
-        return {subscriber_id: state for subscriber_id, state in rows}
+        return {row[0]: row[1] for row in rows}
 
 
 def count_states(engine: Engine, edition_id: int) -> dict[DeliveryState, int]:
@@ -219,9 +220,7 @@ def assert_ledger_is_exact(engine: Engine, edition_id: int, peer: DevMail | None
     with reading(engine) as session:
         rows = session.scalars(select(Delivery).where(Delivery.edition_id == edition_id)).all()
         batches = session.scalars(select(Batch).where(Batch.edition_id == edition_id)).all()
-        deferrals = session.scalars(
-            select(Deferral).where(Deferral.edition_id == edition_id)
-        ).all()
+        deferrals = session.scalars(select(Deferral).where(Deferral.edition_id == edition_id)).all()
         excluded = session.scalars(
             select(ExclusionFigures).where(ExclusionFigures.edition_id == edition_id)
         ).all()

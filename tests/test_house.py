@@ -12,9 +12,10 @@ import pytest
 from jinja2 import Environment, FileSystemLoader
 
 from newsletter.cli import COMMANDS
+from newsletter.db import Model
 from newsletter.queue import QUEUE_OF, Job, Queue
 from newsletter.settings import PREFIX, PROJECT_ROOT, TEMPLATES, Settings
-from workers import tasks, timetable
+from workers import timetable
 from workers.app import app
 
 OPERATE = PROJECT_ROOT / "docs" / "operate.md"
@@ -33,7 +34,8 @@ REGISTRY = re.compile(
     + r"pi\.org|python"
     + r"hosted\.org|registry\.np"
     + r"mjs|artifact"
-    + r"ory|index-url)",
+    + r"ory|index-u"
+    + r"rl)",
     re.IGNORECASE,
 )
 
@@ -80,18 +82,21 @@ def test_the_operators_page_explains_no_setting_that_is_gone() -> None:
     assert named == {name.upper() for name in Settings.model_fields}
 
 
-@pytest.mark.parametrize("name", sorted(name for name, _ in commands()))
+ALL_COMMANDS = dict(commands())
+
+
+@pytest.mark.parametrize("name", sorted(ALL_COMMANDS))
 def test_each_command_is_documented(name: str) -> None:
     assert f"### newsletter {name}\n" in COMMAND_LINE.read_text()
 
 
-@pytest.mark.parametrize(("name", "command"), sorted(commands(), key=lambda pair: pair[0]))
-def test_each_option_is_documented_with_its_command(name: str, command: click.Command) -> None:
+@pytest.mark.parametrize("name", sorted(ALL_COMMANDS))
+def test_each_option_is_documented_with_its_command(name: str) -> None:
     section = COMMAND_LINE.read_text().partition(f"### newsletter {name}\n")[2].partition("\n##")[0]
 
     options = [
         option
-        for parameter in command.params
+        for parameter in ALL_COMMANDS[name].params
         if isinstance(parameter, click.Option)
         for option in parameter.opts
         if option.startswith("--")
@@ -103,7 +108,7 @@ def test_each_option_is_documented_with_its_command(name: str, command: click.Co
 def test_no_command_is_documented_that_is_gone() -> None:
     documented = re.findall(r"^### newsletter (.+)$", COMMAND_LINE.read_text(), re.MULTILINE)
 
-    assert set(documented) == {name for name, _ in commands()}
+    assert set(documented) == set(ALL_COMMANDS)
 
 
 @pytest.mark.parametrize("job", list(Job))
@@ -111,8 +116,23 @@ def test_each_job_is_on_the_map(job: Job) -> None:
     assert f"`{job.name}`" in MAP.read_text()
 
 
+def test_the_rows_on_the_map_are_those_that_the_build_enforces() -> None:
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())
+    layers = project["tool"]["importlinter"]["contracts"][0]["layers"]
+    drawn = MAP.read_text().partition("## Who may import whom")[2].split("```")[1]
+
+    rows = [re.split(r"\s{2,}", line)[0] for line in drawn.strip().splitlines()]
+
+    enforced = ["workers", *(layer for layer in layers if layer != "__main__")]
+    assert [set(row.split(" | ")) for row in rows] == [set(row.split(" | ")) for row in enforced]
+
+
+def test_each_table_is_on_the_map() -> None:
+    assert [name for name in Model.metadata.tables if f"`{name}`" not in MAP.read_text()] == []
+
+
 def test_each_job_has_a_task_and_a_queue_and_each_task_is_a_job() -> None:
-    assert tasks.app is app
+    app.loader.import_default_modules()
 
     ours = {name for name in app.tasks if name.startswith("newsletter.")}
 

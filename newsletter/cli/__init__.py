@@ -12,15 +12,18 @@ from newsletter.errors import NewsletterError
 # name -> module that holds `command`; imported only when asked for, so that `--help` stays quick.
 COMMANDS = {
     "demo": "demo",
+    "drill": "drill",
     "compose": "compose",
     "render": "render",
     "list": "lists",
     "subscribers": "subscribers",
     "edition": "edition",
     "transport": "transport",
+    "dkim": "dkim",
     "db": "database",
     "web": "web",
     "devmail": "devmail",
+    "bench": "bench",
     "secret": "secret",
 }
 

@@ -20,6 +20,7 @@ from newsletter.clock import utc_now
 from newsletter.db import transaction
 from newsletter.deliver import ledger
 from newsletter.deliver.connections import Connections
+from newsletter.deliver.dkim import Signer
 from newsletter.deliver.journal import Journal
 from newsletter.deliver.ledger import Claim, Reader
 from newsletter.deliver.outcome import Outcome, outcome_of
@@ -74,16 +75,18 @@ class BatchRun:
         journal: Journal,
         wire: Wire,
         assemblers: Mapping[int, Assembler],
+        signers: Mapping[int, Signer],
         lease: timedelta,
         should_stop: Callable[[], bool],
     ) -> None:
-        """`assemblers` holds one for each list that the batch's readers came by."""
+        """`assemblers` and `signers` hold one for each list that the batch's readers came by."""
         self._claim = claim
         self._readers = claim.readers
         self._engine = engine
         self._journal = journal
         self._wire = wire
         self._assemblers = assemblers
+        self._signers = signers
         self._lease = lease
         self._should_stop = should_stop
         self._lease_ends = time.monotonic() + lease.total_seconds()
@@ -234,7 +237,8 @@ class BatchRun:
             joined_on=reader.joined_on,
         )
         assembler = self._assemblers[reader.list_id]
-        content = assembler.message(recipient, date=date)
+        unsigned = assembler.message(recipient, date=date)
+        content = self._signers[reader.list_id].sign(unsigned, at=date)
         return Envelope(assembler.return_path(recipient), str(recipient.address)), content
 
     def _may_write(self, subscriber_id: int) -> bool:

@@ -22,6 +22,8 @@ from newsletter.db import reading, transaction
 from newsletter.deliver import ledger
 from newsletter.deliver.batch_run import BatchRun, Wire
 from newsletter.deliver.connections import Connections
+from newsletter.deliver.dkim import Signer
+from newsletter.deliver.dkim_keys import keys_for, signing_key
 from newsletter.deliver.journal import FOLDER, Journal
 from newsletter.deliver.ledger import Claim
 from newsletter.deliver.recovery import recover
@@ -48,6 +50,7 @@ class Sender:
         self._journal = Journal.create(self._folder)
         self._tokens = Tokens(settings.secret_keys)
         self._assemblers: OrderedDict[tuple[int, int, int], Assembler] = OrderedDict()
+        self._signers: dict[tuple[int, ...], Signer] = {}
         self._connections = Connections()
         self._busy = threading.Lock()
         self._loop = uvloop.new_event_loop()
@@ -105,14 +108,19 @@ class Sender:
     def _send(self, claim: Claim, should_stop: ShouldStop) -> None:
         is_recorded = False
         try:
+            assemblers = {
+                list_id: self._assembler(claim, list_id)
+                for list_id in {reader.list_id for reader in claim.readers}
+            }
             run = BatchRun(
                 claim,
                 engine=self._engine,
                 journal=self._journal,
                 wire=self._wire(claim),
-                assemblers={
-                    list_id: self._assembler(claim, list_id)
-                    for list_id in {reader.list_id for reader in claim.readers}
+                assemblers=assemblers,
+                signers={
+                    list_id: self._signer(assembler.sender_domain)
+                    for list_id, assembler in assemblers.items()
                 },
                 lease=self._lease,
                 should_stop=should_stop,
@@ -150,6 +158,15 @@ class Sender:
         if len(self._assemblers) > ASSEMBLERS_KEPT:
             self._assemblers.popitem(last=False)
         return assembler
+
+    def _signer(self, sender_domain: str) -> Signer:
+        """With the domain's keys as they are now, each unsealed once in this process's life."""
+        with reading(self._engine) as session:
+            keys = keys_for(session, sender_domain)
+        ids = tuple(key.id for key in keys)
+        if ids not in self._signers:
+            self._signers[ids] = Signer(signing_key(key) for key in keys)
+        return self._signers[ids]
 
     def _on_loop(self, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

@@ -10,6 +10,7 @@ from newsletter.models.delivery import (
     DeliveryState,
     Reason,
 )
+from newsletter.models.dkim import DkimAlgorithm, DkimKey
 from newsletter.models.edition import (
     CompiledEdition,
     Edition,
@@ -44,6 +45,8 @@ __all__ = [
     "Deferral",
     "Delivery",
     "DeliveryState",
+    "DkimAlgorithm",
+    "DkimKey",
     "Domain",
     "Edition",
     "EditionFigures",

@@ -34,6 +34,7 @@ class Assembler:
     def __init__(self, compiled: Compiled, tokens: Tokens) -> None:
         masthead = compiled.masthead
         self._edition_id = compiled.edition_id
+        self.sender_domain = parse_address(masthead.sender_address).domain
         self._mail_domain = masthead.mail_domain
         self._unsubscribe_url = f"{masthead.base_url}/u/"
         self._tokens = tokens

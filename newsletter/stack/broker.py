@@ -20,29 +20,59 @@ except ImportError:  # no wheel for this platform
 START_SECONDS = 10.0
 
 
+class Broker:
+    """A server that keeps its data in a folder; it may be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self._folder = folder
+        self._server: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://{HOST}:{self.port}/0"
+
+    @property
+    def process(self) -> "subprocess.Popen[bytes]":
+        assert self._server is not None
+        return self._server
+
+    def start(self) -> None:
+        """Returns when the server answers."""
+        folder = self._folder
+        with (folder / "valkey.log").open("ab") as log:
+            self._server = subprocess.Popen(  # noqa: S603  our own binary, our own arguments
+                [
+                    _binary(),
+                    *("--port", str(self.port), "--bind", HOST, "--dir", str(folder)),
+                    *("--save", "", "--appendonly", "yes", "--appendfsync", "everysec"),
+                    *("--maxmemory-policy", "noeviction"),
+                ],
+                stdout=log,
+                stderr=log,
+            )
+        _wait_until_ready(self.url, self._server)
+
+    def stop(self) -> None:
+        if self._server is not None:
+            self._server.terminate()
+            self._server.wait(START_SECONDS)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(START_SECONDS)
+
+
 @contextmanager
 def running_broker(folder: Path) -> Iterator[str]:
     """Yields the URL of a server that keeps its data in `folder`, and ends it with the block."""
-    folder.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    with (folder / "valkey.log").open("ab") as log:
-        server = subprocess.Popen(  # noqa: S603  our own binary, our own arguments
-            [
-                _binary(),
-                *("--port", str(port), "--bind", HOST, "--dir", str(folder), "--save", ""),
-                *("--appendonly", "yes", "--appendfsync", "everysec"),
-                *("--maxmemory-policy", "noeviction"),
-            ],
-            stdout=log,
-            stderr=log,
-        )
+    broker = Broker(folder)
     try:
-        url = f"redis://{HOST}:{port}/0"
-        _wait_until_ready(url, server)
-        yield url
+        broker.start()
+        yield broker.url
     finally:
-        server.terminate()
-        server.wait(START_SECONDS)
+        broker.stop()
 
 
 def _binary() -> str:
@@ -64,7 +94,8 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
         while True:
             try:
                 client.ping()
-            except redis.ConnectionError:
+            except redis.RedisError:
+                # Also while it still reads what it kept: it answers LOADING until then.
                 if server.poll() is not None or time.monotonic() > deadline:
                     message = "The embedded Valkey did not start; see valkey.log."
                     raise NewsletterError(message) from None

@@ -75,8 +75,8 @@ def installation(redis_server: str, tmp_path: Path) -> Iterator[Installation]:
         admin.dispose()
         binaries = Path(sys.executable).parent
         environment = {
-            **os.environ,  # noqa: TID251
-            "PATH": f"{binaries}:{os.environ['PATH']}",  # noqa: TID251
+            **os.environ,
+            "PATH": f"{binaries}:{os.environ['PATH']}",
             "NEWSLETTER_ENV": "production",
             "NEWSLETTER_DATABASE_URL": f"{server}/newsletter",
             "NEWSLETTER_REDIS_URL": redis_server.removesuffix("/0") + "/1",

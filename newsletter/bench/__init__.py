@@ -1,0 +1,1 @@
+"""Measures what sending costs, on a whole system started for it, against others in the same run."""

@@ -1,0 +1,369 @@
+"""Measures the send path: whole editions through real workers into a real SMTP server, and the same
+messages through other senders into the same server, in turns within one run.
+
+No rate is told before the ledger and the server's own count agree.
+"""
+
+import http.client
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from newsletter.bench import others
+from newsletter.bench.audience import make_audience
+from newsletter.bench.cost import Cost, children_of
+from newsletter.bench.letter import make_content
+from newsletter.bench.split import split_cost
+from newsletter.clock import utc_now
+from newsletter.db import get_engine, reading, transaction
+from newsletter.errors import NewsletterError
+from newsletter.models import Edition, EditionState, MailingList, schema
+from newsletter.plan import schedule
+from newsletter.plan.editions import create_edition, masthead_of
+from newsletter.plan.transports import set_transport
+from newsletter.queue import Queue
+from newsletter.report.editions import EditionStatus, edition_status
+from newsletter.settings import Settings, read_settings, use_settings
+from newsletter.stack.broker import running_broker
+from newsletter.stack.ports import HOST, free_port
+from newsletter.stack.postgres import running_postgres
+from newsletter.stack.processes import Processes
+
+LOOK_SECONDS = 0.02
+START_SECONDS = 60.0
+NO_PROGRESS_SECONDS = 60.0
+FOR_DURABILITY = {"shared_buffers": "256MB"}  # fsync stays on: the ledger's commits are real
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is measured."""
+
+    store: str
+    readers: int
+    size_bytes: int
+    links: int
+    latency_ms: float
+    workers: int
+    connections: int
+    runs: int
+    reference_messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    messages_per_second: float
+    worker_cpu_us_per_message: float
+    peak_rss_mb: float
+
+    @classmethod
+    def of(cls, sent: others.Sent) -> "Figures":
+        return cls(
+            round(sent.messages / sent.seconds, 1),
+            round(sent.cpu_seconds / sent.messages * 1e6, 1),
+            round(sent.peak_rss_mb, 1),
+        )
+
+    @classmethod
+    def median(cls, runs: list["Figures"]) -> "Figures":
+        return cls(
+            statistics.median(run.messages_per_second for run in runs),
+            statistics.median(run.worker_cpu_us_per_message for run in runs),
+            max(run.peak_rss_mb for run in runs),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Another sender's figures; the ratios are ours divided by theirs."""
+
+    figures: Figures
+    ratio_cpu: float
+    ratio_rate: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **asdict(self.figures),
+            "ratio_cpu": self.ratio_cpu,
+            "ratio_rate": self.ratio_rate,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    plan: Plan
+    message_bytes: int
+    ours: Figures
+    cpu_split_us: dict[str, float]
+    plan_seconds: float
+    first_message_seconds: float
+    compared: dict[str, Compared] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **asdict(self.plan),
+            "message_bytes": self.message_bytes,
+            **asdict(self.ours),
+            "cpu_split_us": self.cpu_split_us,
+            "plan_seconds": self.plan_seconds,
+            "first_message_seconds": self.first_message_seconds,
+            **{name: other.to_json() for name, other in self.compared.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    figures: Figures
+    celery_cpu_us: float
+    plan_seconds: float
+    first_message_seconds: float
+
+
+def measure(plan: Plan, *, tell: Callable[[str], None]) -> Result:
+    """Raises `NewsletterError` when the ledger and the server disagree, or a part fails."""
+    with tempfile.TemporaryDirectory(prefix="newsletter-bench-") as name:
+        folder = Path(name)
+        with _database(plan.store, folder) as url, running_broker(folder / "valkey") as redis_url:
+            settings = read_settings(
+                database_url=url, redis_url=redis_url, state_dir=folder, log_level="WARNING"
+            )
+            use_settings(settings)
+            engine = get_engine()
+            schema.upgrade(engine)
+            try:
+                return _Bench(plan, settings, engine, folder, tell).run()
+            finally:
+                engine.dispose()
+
+
+@contextmanager
+def _database(store: str, folder: Path) -> Iterator[str]:
+    if store == "sqlite":
+        yield f"sqlite:///{folder / 'newsletter.db'}"
+        return
+    with running_postgres(FOR_DURABILITY) as server:
+        yield f"{server.url}/postgres"
+
+
+class _Bench:
+    def __init__(
+        self,
+        plan: Plan,
+        settings: Settings,
+        engine: Engine,
+        folder: Path,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._plan = plan
+        self._settings = settings
+        self._engine = engine
+        self._folder = folder
+        self._tell = tell
+        self._smtp_port = free_port()
+        self._web_port = free_port()
+
+    def run(self) -> Result:
+        plan = self._plan
+        self._tell(f"making {plan.readers:,} readers")
+        self._list_id = make_audience(self._engine, plan.readers, now=utc_now())
+        with transaction(self._engine) as session:
+            self._transport_id = set_transport(
+                session, "peer", f"smtp://{HOST}:{self._smtp_port}", connections=plan.connections
+            ).id
+            mailing_list = session.get_one(MailingList, self._list_id)
+            masthead = masthead_of(mailing_list, self._settings)
+        self._content = make_content(masthead, size_bytes=plan.size_bytes, links=plan.links)
+        split = split_cost(self._engine, self._settings, self._new_edition(), self._list_id)
+        letter = self._folder / "letter.eml"
+        letter.write_bytes(split.sample)
+        with Processes(self._settings.environment(), self._folder / "logs") as processes:
+            self._start(processes)
+            return self._compare(processes, letter, split.cpu_us)
+
+    def _compare(self, processes: Processes, letter: Path, split: dict[str, float]) -> Result:
+        plan = self._plan
+        lanes = plan.connections * plan.workers
+        smtp_source = others.find_smtp_source()
+        size = letter.stat().st_size
+        ours: list[_Run] = []
+        theirs: dict[str, list[Figures]] = {"reference": []}
+        if smtp_source:
+            theirs["smtp_source"] = []
+        for number in range(1, plan.runs + 1):
+            self._tell(f"run {number} of {plan.runs}")
+            ours.append(self._send_edition(processes))
+            sent = others.send_with_smtplib(
+                letter, port=self._smtp_port, messages=plan.reference_messages, connections=lanes
+            )
+            theirs["reference"].append(Figures.of(sent))
+            if smtp_source:
+                sent = others.send_with_smtp_source(
+                    smtp_source,
+                    port=self._smtp_port,
+                    messages=plan.reference_messages,
+                    connections=lanes,
+                    size_bytes=size,
+                )
+                theirs["smtp_source"].append(Figures.of(sent))
+        figures = Figures.median([run.figures for run in ours])
+        celery = statistics.median(run.celery_cpu_us for run in ours)
+        return Result(
+            plan=plan,
+            message_bytes=size,
+            ours=figures,
+            cpu_split_us=_completed(split, figures, celery),
+            plan_seconds=statistics.median(run.plan_seconds for run in ours),
+            first_message_seconds=statistics.median(run.first_message_seconds for run in ours),
+            compared={
+                name: _compared(figures, Figures.median(runs)) for name, runs in theirs.items()
+            },
+        )
+
+    def _start(self, processes: Processes) -> None:
+        plan = self._plan
+        processes.start(
+            "peer",
+            [
+                *("newsletter", "devmail", "--no-store", "--dir", str(self._folder / "mailbox")),
+                *("--smtp-port", str(self._smtp_port), "--web-port", str(self._web_port)),
+                *("--delay", str(plan.latency_ms)),
+            ],
+        )
+        celery = ["celery", "--app", "workers.app"]
+        worker = [*celery, "worker", "--loglevel", "WARNING", "--without-gossip"]
+        deliver = processes.start(
+            "deliver", [*worker, "-n", "deliver@%h", "-Q", Queue.DELIVER, "-c", str(plan.workers)]
+        )
+        processes.start("upkeep", [*worker, "-n", "upkeep@%h", "-Q", Queue.UPKEEP, "-c", "1"])
+        processes.start("beat", [*celery, "beat", "-s", str(self._folder / "beat")])
+        deadline = time.monotonic() + START_SECONDS
+        while not self._is_ready(deliver.pid):
+            processes.require_alive()
+            if time.monotonic() > deadline:
+                message = "the system did not start"
+                raise NewsletterError(message)
+            time.sleep(0.1)
+
+    def _is_ready(self, deliver_pid: int) -> bool:
+        try:
+            self._received()
+        except OSError:
+            return False
+        return len(self._journals()) >= self._plan.workers and bool(children_of(deliver_pid))
+
+    def _journals(self) -> list[Path]:
+        return list((self._folder / "journals").glob("*.journal"))
+
+    def _new_edition(self) -> int:
+        with transaction(self._engine) as session:
+            edition = create_edition(
+                session,
+                self._content,
+                lists=[session.get_one(MailingList, self._list_id)],
+                settings=self._settings,
+                created_by="bench",
+                now=utc_now(),
+            )
+            # The checks are for letters that people read.
+            edition.state = EditionState.APPROVED
+            edition.approved_revision = edition.revision
+            edition.transport_id = self._transport_id
+            return edition.id
+
+    def _send_edition(self, processes: Processes) -> _Run:
+        edition_id = self._new_edition()
+        main = processes.children["deliver"].pid
+        workers = children_of(main)
+        cost_before, main_before = Cost.of(workers), Cost.of([main])
+        received_before = self._received()
+        pressed_at = time.perf_counter()
+        with transaction(self._engine) as session:
+            schedule.send_now(session, edition_id, now=utc_now())
+        first_at, last_at = self._watch(processes, received_before)
+        status = self._wait_until_over(processes, edition_id)
+        cost, main_cost = Cost.of(workers), Cost.of([main])
+        received = self._received() - received_before
+        if not (status.sent == received == self._plan.readers):
+            message = (
+                f"the ledger says {status.sent} sent of {self._plan.readers}, "
+                f"the server took {received}: {status}"
+            )
+            raise NewsletterError(message)
+        with reading(self._engine) as session:
+            edition = session.get_one(Edition, edition_id)
+            assert edition.planned_at is not None
+            assert edition.started_at is not None
+            plan_seconds = (edition.planned_at - edition.started_at).total_seconds()
+        sent = others.Sent(
+            messages=received,
+            seconds=last_at - first_at,
+            cpu_seconds=cost.cpu_seconds - cost_before.cpu_seconds,
+            peak_rss_mb=cost.peak_rss_mb,
+        )
+        return _Run(
+            figures=Figures.of(sent),
+            celery_cpu_us=(main_cost.cpu_seconds - main_before.cpu_seconds) / received * 1e6,
+            plan_seconds=plan_seconds,
+            first_message_seconds=round(first_at - pressed_at, 2),
+        )
+
+    def _watch(self, processes: Processes, before: int) -> tuple[float, float]:
+        """When the first and the last message of the edition were taken."""
+        first_at: float | None = None
+        last_count, moved_at = before, time.perf_counter()
+        while True:
+            now, count = time.perf_counter(), self._received()
+            if count > before and first_at is None:
+                first_at = now
+            if count != last_count:
+                last_count, moved_at = count, now
+            if first_at is not None and count - before >= self._plan.readers:
+                return first_at, now
+            if now - moved_at > NO_PROGRESS_SECONDS:
+                processes.require_alive()
+                message = f"nothing moves any more at {count - before} messages"
+                raise NewsletterError(message)
+            time.sleep(LOOK_SECONDS)
+
+    def _wait_until_over(self, processes: Processes, edition_id: int) -> EditionStatus:
+        deadline = time.monotonic() + NO_PROGRESS_SECONDS
+        while True:
+            processes.require_alive()
+            with reading(self._engine) as session:
+                status = edition_status(session, edition_id)
+            if status.is_over or time.monotonic() > deadline:
+                return status
+            time.sleep(0.1)
+
+    def _received(self) -> int:
+        connection = http.client.HTTPConnection(HOST, self._web_port, timeout=10)
+        try:
+            connection.request("GET", "/api/count")
+            count: int = json.loads(connection.getresponse().read())["received"]
+            return count
+        finally:
+            connection.close()
+
+
+def _completed(split: dict[str, float], ours: Figures, celery: float) -> dict[str, float]:
+    """What was measured apart, and the wire as the rest of what the worker children cost."""
+    known = sum(split.values())
+    wire = max(0.0, ours.worker_cpu_us_per_message - known)
+    whole = {**split, "wire": wire, "celery": celery}
+    return {name: round(cost, 1) for name, cost in whole.items()}
+
+
+def _compared(ours: Figures, theirs: Figures) -> Compared:
+    return Compared(
+        theirs,
+        ratio_cpu=round(ours.worker_cpu_us_per_message / theirs.worker_cpu_us_per_message, 3),
+        ratio_rate=round(ours.messages_per_second / theirs.messages_per_second, 3),
+    )

@@ -1,0 +1,67 @@
+"""`newsletter bench`: what sending costs on this machine."""
+
+import json
+
+import click
+
+from newsletter.bench.send import Compared, Figures, Plan, Result, measure
+
+
+@click.group()
+def command() -> None:
+    """Measure this installation's speed."""
+
+
+@command.command()
+@click.option("--store", type=click.Choice(["postgres", "sqlite"]), default="postgres")
+@click.option("--readers", default=20_000, show_default=True, type=click.IntRange(100))
+@click.option(
+    "--size", "size_bytes", default=43_000, show_default=True, help="Of a message, bytes."
+)
+@click.option("--links", default=45, show_default=True, type=click.IntRange(1, 200))
+@click.option("--latency", "latency_ms", default=0.0, help="Simulated round trip, milliseconds.")
+@click.option("--workers", default=1, show_default=True, help="Processes that deliver.")
+@click.option("--connections", default=10, show_default=True, help="Of each worker process.")
+@click.option("--runs", default=5, show_default=True, help="Interleaved; medians are shown.")
+@click.option(
+    "--reference-messages", default=2_000, show_default=True, help="By each other sender."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def send(as_json: bool, **plan: object) -> None:
+    """Send editions through real workers into a real SMTP server, and compare with other senders.
+
+    Everything is started for it and ends with it; PostgreSQL writes to disk as in earnest.
+    """
+    result = measure(Plan(**plan), tell=lambda text: click.echo(text, err=True))  # type: ignore[arg-type]
+    if as_json:
+        click.echo(json.dumps(result.to_json()))
+        return
+    _show(result)
+
+
+def _show(result: Result) -> None:
+    plan = result.plan
+    click.echo(
+        f"\n{plan.readers:,} readers, {result.message_bytes:,} bytes a message, {plan.links} links, "
+        f"{plan.store}, {plan.workers} x {plan.connections} connections, "
+        f"{plan.latency_ms:g} ms round trip, medians of {plan.runs} runs\n"
+    )
+    click.echo(
+        f"{'':<14}{'messages/s':>12}{'CPU us/message':>16}{'peak RSS MB':>13}{'ratio CPU':>11}{'ratio rate':>12}"
+    )
+    _row("newsletter", result.ours)
+    for name, other in result.compared.items():
+        _row(name, other.figures, other)
+    parts = ", ".join(f"{name} {cost:g}" for name, cost in result.cpu_split_us.items())
+    click.echo(f"\nCPU us a message by part: {parts}")
+    click.echo(
+        f"Planned in {result.plan_seconds:.1f} s, first message {result.first_message_seconds:.2f} s after Send"
+    )
+
+
+def _row(name: str, figures: Figures, compared: Compared | None = None) -> None:
+    ratios = f"{compared.ratio_cpu:>11.3f}{compared.ratio_rate:>12.3f}" if compared else ""
+    click.echo(
+        f"{name:<14}{figures.messages_per_second:>12,.0f}{figures.worker_cpu_us_per_message:>16,.1f}"
+        f"{figures.peak_rss_mb:>13.1f}{ratios}"
+    )

@@ -1,0 +1,101 @@
+"""The drill's own newsroom: two lists, readers at five invented providers, and a morning's text."""
+
+import csv
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Engine
+
+from newsletter.audience.importing import import_csv
+from newsletter.audience.lists import NewList, create_list
+from newsletter.db import transaction
+
+PROVIDERS = (
+    "harbourmail.example",
+    "kestrel.example",
+    "letterbox.example",
+    "northpost.example",
+    "quaymail.example",
+)
+BRIEFING = """\
+[The Drill] The Ferry Runs Again, for the Time Number {number}
+
+Producer | Nell Harrow
+
+Editor | Tom Vane
+
+Today is Monday, November 23rd. This is edition {number} of a drill; every reader of it is invented.
+
+Key stories this morning:
+
+  1. The ferry to the islands runs again, after {number} days.
+
+  2. The fish market opens an hour before dawn.
+
+  3. The harbour clock strikes thirteen.
+
+[Port]
+
+The Ferry to the Islands Runs Again
+
+The ferry left at six with {number} passengers on board and came back on time. (Harbour Gazette)
+
+The Fish Market Opens an Hour Before Dawn
+
+Porters asked for it, and the cooks of the town are glad of it. (Quay Times)
+
+The Harbour Clock Strikes Thirteen
+
+It has done so since Friday, and nobody knows how to make it stop.
+"""
+_GIVEN = ("Ada", "Bo", "Cy", "Dorothea", "Eliot", "Florence", "Niamh", "Owen", "Zoë", "Ute")
+_LEFT = ("unsubscribed", "pending", "bounced")
+_ONE_IN_BOTH = 20
+_ONE_LEFT = 25
+
+
+def make_lists(engine: Engine, *, now: datetime) -> tuple[int, ...]:
+    """Two of them, so that an edition has batches for two workers at least."""
+    with transaction(engine) as session:
+        return tuple(
+            create_list(
+                session,
+                NewList(
+                    slug=slug,
+                    name=f"The {slug.title()} Drill",
+                    sender_name="The Drill",
+                    sender_address="drill@press.example",
+                    postal_address="The Drill, 4 Ropewalk Lane, Port Ellery",
+                ),
+                now=now,
+            ).id
+            for slug in ("harbour", "market")
+        )
+
+
+def import_readers(
+    engine: Engine, lists: tuple[int, ...], readers: int, folder: Path, *, now: datetime
+) -> None:
+    """So many people who may be mailed, and one in 25 more who left; one in 20 is on both lists."""
+    for position, list_id in enumerate(lists):
+        path = folder / f"readers-{position + 1}.csv"
+        _write_csv(path, position, len(lists), readers)
+        with path.open("rb") as stream:
+            import_csv(engine, stream, list_id=list_id, source=path.name, now=now)
+
+
+def _write_csv(path: Path, position: int, lists: int, readers: int) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("email", "name", "status"))
+        for number in range(readers):
+            if number % lists == position or number % _ONE_IN_BOTH == 0:
+                writer.writerow((*_person(number), "subscribed"))
+        for number in range(position, readers // _ONE_LEFT, lists):
+            writer.writerow((*_person(readers + number), _LEFT[number % len(_LEFT)]))
+
+
+def _person(number: int) -> tuple[str, str]:
+    name = _GIVEN[number % len(_GIVEN)]
+    provider = PROVIDERS[number % len(PROVIDERS)]
+    return f"reader{number}@{provider}", f"{name} the {number}th"
