@@ -2,19 +2,23 @@
 
 The caller learns for every message the one thing that counts: the reply that settled it, or that
 the connection was lost before any content went out, or that it was lost afterwards.
+
+With PIPELINING (RFC 2920) the next message's envelope rides behind a message's content, so that a
+message costs one round trip. Its content still waits for the answers to its envelope: never is more
+than one message of a connection in doubt. Content goes by BDAT (RFC 3030) where that is offered.
 """
 
 import asyncio
 import base64
-import re
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Self, SupportsIndex
+from typing import Self
 
 from newsletter.deliver.outcome import Reply
+from newsletter.deliver.reply_reader import ReplyReader
 from newsletter.errors import NewsletterError
 from newsletter.models import Security
 
@@ -22,12 +26,7 @@ from newsletter.models import Security
 CONNECT_SECONDS = 30.0
 COMMAND_SECONDS = 300.0
 DATA_SECONDS = 120.0
-BLOCK_SECONDS = 180.0
 QUIT_SECONDS = 5.0
-
-LONGEST_LINE = 4096
-MOST_LINES = 100
-_REPLY_CODE = re.compile(rb"[2-5][0-9]{2}(?![0-9])")
 
 
 class Phase(StrEnum):
@@ -82,31 +81,30 @@ class Envelope:
     mail_from: str
     rcpt_to: str
 
+    @property
+    def needs_smtputf8(self) -> bool:
+        return not (self.rcpt_to.isascii() and self.mail_from.isascii())
 
-class _Reader(asyncio.StreamReader):
-    """Knows whether octets have come that nobody has read."""
 
-    unread = 0
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One message to one recipient; `content` has CRLF line ends and a final CRLF."""
 
-    def feed_data(self, data: Iterable[SupportsIndex]) -> None:
-        octets = bytes(data)
-        self.unread += len(octets)
-        super().feed_data(octets)
-
-    async def line(self) -> bytes:
-        line = await self.readuntil(b"\n")
-        self.unread -= len(line)
-        return line
+    envelope: Envelope
+    content: bytes
 
 
 class SmtpConnection:
-    def __init__(self, reader: _Reader, writer: asyncio.StreamWriter, endpoint: Endpoint) -> None:
+    """For each parcel: `begin`, then `verdict`, then, if that is None, `put` and `answer`."""
+
+    def __init__(self, reader: ReplyReader, endpoint: Endpoint) -> None:
         self._reader = reader
-        self._writer = writer
         self.endpoint = endpoint
         self._extensions: dict[str, str] = {}
+        self._begun: Parcel | None = None
+        self._has_reset = False
+        self._is_answer_due = False
         self.messages = 0
-        self.is_usable = True
 
     @classmethod
     async def open(cls, endpoint: Endpoint) -> Self:
@@ -115,13 +113,16 @@ class SmtpConnection:
         Raises `ConnectionLost`, or `TransportRefused` when the server says no.
         """
         context = _tls_context() if endpoint.security is Security.TLS else None
+        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                reader, writer = await _connect(endpoint, context)
+                _, reader = await loop.create_connection(
+                    ReplyReader, endpoint.host, endpoint.port, ssl=context
+                )
         except (OSError, TimeoutError, UnicodeError) as error:
             message = f"cannot connect to {endpoint.host}:{endpoint.port}: {error}"
             raise ConnectionLost(message) from error
-        connection = cls(reader, writer, endpoint)
+        connection = cls(reader, endpoint)
         try:
             await connection._greet()
         except BaseException:
@@ -129,66 +130,179 @@ class SmtpConnection:
             raise
         return connection
 
+    @property
+    def is_usable(self) -> bool:
+        return self._reader.ended is None
+
     async def send(
         self, envelope: Envelope, content: bytes, *, before_content: Callable[[], None]
     ) -> Reply:
-        """Send one message to one recipient and return the reply that settles that recipient.
+        """Send one message alone and return the reply that settles its recipient.
 
-        `content` has CRLF line ends and a final CRLF. `before_content` is called when the next
-        thing written is the content; if it raises, no content goes out. Raises `ConnectionLost`,
-        `AnswerLost` or `TransportRefused`.
+        `before_content` is called when the next thing written is the content; if it raises, no
+        content goes out. Raises `ConnectionLost`, `AnswerLost` or `TransportRefused`.
         """
-        settled = await self._open_transaction(envelope)
-        if settled is not None:
-            return settled
+        parcel = Parcel(envelope, content)
+        self.begin(parcel)
+        verdict = await self.verdict()
+        if verdict is not None:
+            return verdict
         try:
             before_content()
         except BaseException:
             self.abort()  # the server waits for content that will not come
             raise
+        self.put(parcel)
+        return await self.answer()
+
+    def begin(self, parcel: Parcel) -> None:
+        """Write the parcel's envelope, as far as nothing has to be waited for."""
+        self._begun = parcel
+        if self._is_pipelining and not self._cannot_take(parcel):
+            # A transaction whose BDAT failed is in no state to go on from (RFC 3030 section 2),
+            # and behind content it is too early to know.
+            self._has_reset = self._is_chunking and self._is_answer_due
+            reset = "RSET\r\n" if self._has_reset else ""
+            commands = "".join(command + "\r\n" for command in self._envelope(parcel))
+            self._write(reset + commands)
+
+    async def verdict(self) -> Reply | None:
+        """What the server says to the envelope that was begun; None: it waits for the content."""
+        parcel = self._begun
+        assert parcel is not None
+        self._begun = None
+        if self._cannot_take(parcel):
+            return Reply(550, "5.6.7", "this server takes no addresses outside ASCII (RFC 6531)")
+        replies = await self._envelope_replies(parcel)
+        if all(reply.is_positive for reply in replies[:2]) and self._wants_content(replies):
+            self._refuse_unasked()
+            return None
+        return await self._refused(replies)
+
+    def put(self, parcel: Parcel, *, then: Parcel | None = None) -> None:
+        """Write the parcel's content, and behind it the next one's envelope."""
         self.messages += 1
-        try:
-            self._writer.write(_dot_stuffed(content) + b".\r\n")
-            async with asyncio.timeout(BLOCK_SECONDS):
-                await self._writer.drain()
-            reply = await self._reply(self.endpoint.dot_seconds)
-        except (ConnectionLost, OSError, TimeoutError) as error:
+        self._is_answer_due = True
+        if self._is_chunking:
+            self._write_octets(b"BDAT %d LAST\r\n" % len(parcel.content), parcel.content)
+        else:
+            self._write_octets(_dot_stuffed(parcel.content), b".\r\n")
+        if then is not None:
+            self.begin(then)
+
+    async def answer(self) -> Reply:
+        """The reply to the content that was put. Raises `AnswerLost`."""
+        reply = await self._reader.reply(self.endpoint.dot_seconds)
+        self._is_answer_due = False
+        if reply is None or reply.is_intermediate:
             self.abort()
-            message = f"no answer to the final dot: {error}"
-            raise AnswerLost(message) from error
-        if reply.is_intermediate:
-            self.abort()
-            message = f"no answer to the final dot but {reply.code}"
+            why = self._reader.ended if reply is None else f"{reply.code} {reply.text}"
+            message = f"no answer to the content: {why}"
             raise AnswerLost(message)
         if reply.ends_connection:
             self.abort()
+        elif self._is_chunking and self._begun is None and not reply.is_positive:
+            await self._start_over(wants_content=False)
         return reply
 
     def is_alive(self) -> bool:
         """False when the server closed the connection, or spoke, while nobody was asking."""
-        return (
-            self.is_usable
-            and not self._reader.unread
-            and not self._reader.at_eof()
-            and not self._writer.is_closing()
-        )
+        return self.is_usable and not self._reader.has_unread
 
     async def quit(self) -> None:
         """Say goodbye, briefly, and close."""
-        try:
+        if self.is_usable:
             self._write("QUIT\r\n")
-            await self._reply(QUIT_SECONDS)
-        except SmtpError:
-            pass
-        finally:
-            self.abort()
+            await self._reader.reply(QUIT_SECONDS)
+        self.abort()
 
     def abort(self) -> None:
-        self.is_usable = False
-        self._writer.transport.abort()
+        self._reader.end("we closed it")
+
+    @property
+    def _is_pipelining(self) -> bool:
+        return "PIPELINING" in self._extensions
+
+    @property
+    def _is_chunking(self) -> bool:
+        return "CHUNKING" in self._extensions
+
+    def _cannot_take(self, parcel: Parcel) -> bool:
+        return parcel.envelope.needs_smtputf8 and "SMTPUTF8" not in self._extensions
+
+    def _envelope(self, parcel: Parcel) -> list[str]:
+        envelope = parcel.envelope
+        options = [f" SIZE={len(parcel.content)}"] if "SIZE" in self._extensions else []
+        if envelope.needs_smtputf8:
+            options += [" BODY=8BITMIME"] if "8BITMIME" in self._extensions else []
+            options += [" SMTPUTF8"]
+        notify = ""
+        if "DSN" in self._extensions and envelope.rcpt_to.isascii():
+            # RFC 3461: headers are enough, the return path names the delivery.
+            options.append(" RET=HDRS")
+            notify = f" NOTIFY=FAILURE,DELAY ORCPT=rfc822;{_xtext(envelope.rcpt_to)}"
+        commands = [
+            f"MAIL FROM:<{envelope.mail_from}>{''.join(options)}",
+            f"RCPT TO:<{envelope.rcpt_to}>{notify}",
+        ]
+        return commands if self._is_chunking else [*commands, "DATA"]
+
+    async def _envelope_replies(self, parcel: Parcel) -> list[Reply]:
+        """The replies to the envelope's commands, up to the one that ends it."""
+        if self._has_reset:
+            self._has_reset = False
+            if not (await self._asked(COMMAND_SECONDS)).is_positive:
+                why = "it does not start over"
+                raise self._lost(why)
+        commands = self._envelope(parcel)
+        replies: list[Reply] = []
+        for command in commands:
+            if not self._is_pipelining:
+                self._refuse_unasked()
+                self._write(command + "\r\n")
+            seconds = DATA_SECONDS if command == "DATA" else COMMAND_SECONDS
+            reply = await self._reader.reply(seconds)
+            if reply is None:
+                if len(replies) == 2 and replies[0].is_positive and not replies[1].is_positive:
+                    break  # the recipient was judged, whatever became of the connection
+                raise self._lost(self._reader.ended or "no answer in time")
+            replies.append(reply)
+            if reply.ends_connection or not (self._is_pipelining or reply.is_positive):
+                break
+        return replies
+
+    def _wants_content(self, replies: list[Reply]) -> bool:
+        if self._is_chunking:
+            return len(replies) == 2
+        return len(replies) == 3 and replies[2].code == 354
+
+    async def _refused(self, replies: list[Reply]) -> Reply:
+        if any(reply.ends_connection for reply in replies):
+            # R-04: the connection is over, the recipient was not judged.
+            why = "the server closed the connection with 421"
+            raise self._lost(why)
+        verdict = next((reply for reply in replies if not reply.is_positive), replies[-1])
+        if verdict.is_intermediate or verdict.is_positive:
+            why = f"{verdict.code} is no answer to an envelope"
+            raise self._lost(why)
+        await self._start_over(wants_content=replies[-1].code == 354)
+        if verdict is replies[0]:
+            raise TransportRefused(Phase.MAIL, verdict)
+        return verdict
+
+    async def _start_over(self, *, wants_content: bool) -> None:
+        """Make ready for the next message; a connection lost at this takes no verdict back."""
+        # Content wanted for nobody: it gets an empty body (RFC 2920 section 3.1).
+        for command in (".", "RSET") if wants_content else ("RSET",):
+            if not self.is_usable:
+                return
+            self._write(command + "\r\n")
+            reply = await self._reader.reply(COMMAND_SECONDS)
+        if reply is None or not reply.is_positive:
+            self.abort()
 
     async def _greet(self) -> None:
-        _require(await self._reply(COMMAND_SECONDS), Phase.GREETING)
+        _require(await self._asked(COMMAND_SECONDS), Phase.GREETING)
         await self._ehlo()
         if self.endpoint.security is Security.STARTTLS:
             await self._start_tls()
@@ -208,22 +322,22 @@ class SmtpConnection:
             # H-15: a stripped STARTTLS is trouble, never a reason to send in the clear.
             raise TransportRefused(Phase.STARTTLS, Reply(454, None, "not offered"))
         _require(await self._command("STARTTLS"), Phase.STARTTLS)
+        # Octets behind the answer to STARTTLS came in the clear and would be read as secured.
+        self._refuse_unasked()
+        loop, plain = asyncio.get_running_loop(), self._reader.transport
+        assert plain is not None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self._writer.start_tls(_tls_context(), server_hostname=self.endpoint.host)
+                secured = await loop.start_tls(
+                    plain, self._reader, _tls_context(), server_hostname=self.endpoint.host
+                )
         except (OSError, TimeoutError) as error:
             message = f"TLS with {self.endpoint.host} failed: {error}"
             raise ConnectionLost(message) from error
-        # Octets behind the answer to STARTTLS came in the clear and would be read as secured.
-        self._refuse_unasked()
+        assert secured is not None
+        self._reader.transport = secured
         # What was announced in the clear may have been forged: ask again.
         await self._ehlo()
-
-    def _refuse_unasked(self) -> None:
-        """An answer that nobody asked for would be taken for the answer to the next question."""
-        if self._reader.unread:
-            why = "the server spoke out of turn"
-            raise self._lost(why)
 
     async def _sign_in(self) -> None:
         username, password = self.endpoint.username or "", self.endpoint.password or ""
@@ -237,118 +351,32 @@ class SmtpConnection:
                     reply = await self._command(_base64(answer))
         _require(reply, Phase.AUTH)
 
-    async def _open_transaction(self, envelope: Envelope) -> Reply | None:
-        """MAIL, RCPT and DATA; None when the server waits for content, else the recipient's reply."""
-        needs_utf8 = not (envelope.rcpt_to.isascii() and envelope.mail_from.isascii())
-        if needs_utf8 and "SMTPUTF8" not in self._extensions:
-            return Reply(550, "5.6.7", "this server takes no addresses outside ASCII (RFC 6531)")
-        self._refuse_unasked()
-        option = " SMTPUTF8" if needs_utf8 else ""
-        commands = (
-            f"MAIL FROM:<{envelope.mail_from}>{option}",
-            f"RCPT TO:<{envelope.rcpt_to}>",
-            "DATA",
-        )
-        if "PIPELINING" in self._extensions:
-            mail, rcpt, data = await self._pipelined(commands)
-        else:
-            mail = await self._command(commands[0])
-            rcpt = await self._command(commands[1]) if mail.is_positive else mail
-            data = await self._command(commands[2]) if rcpt.is_positive else rcpt
-        if data.code == 354 and rcpt.is_positive and mail.is_positive:
-            self._refuse_unasked()
-            return None
-        return await self._refused(mail, rcpt, data)
-
-    async def _refused(self, mail: Reply, rcpt: Reply, data: Reply) -> Reply:
-        if any(reply.ends_connection for reply in (mail, rcpt, data)):
-            # R-04: the connection is over, the recipient was not judged.
-            self.abort()
-            message = "the server closed the connection with 421"
-            raise ConnectionLost(message)
-        verdict = next((reply for reply in (mail, rcpt, data) if not reply.is_positive), data)
-        if verdict.is_intermediate or verdict.is_positive:
-            why = f"{verdict.code} is no answer to DATA or what came before it"
-            raise self._lost(why)
-        await self._start_over(wants_content=data.code == 354)
-        if verdict is mail:
-            raise TransportRefused(Phase.MAIL, mail)
-        return verdict
-
-    async def _start_over(self, *, wants_content: bool) -> None:
-        """Make ready for the next message; a connection lost at this takes no verdict back."""
-        try:
-            if wants_content:
-                # For nobody: it gets an empty body (RFC 2920 section 3.1).
-                await self._command(".")
-            reply = await self._command("RSET")
-        except ConnectionLost:
-            return
-        if not reply.is_positive:
-            self.abort()
-
-    async def _pipelined(self, commands: tuple[str, str, str]) -> tuple[Reply, Reply, Reply]:
-        """RFC 2920: one write, then the replies in the order of the commands."""
-        self._write("".join(command + "\r\n" for command in commands))
-        mail = await self._reply(COMMAND_SECONDS)
-        if mail.ends_connection:
-            return mail, mail, mail
-        rcpt = await self._reply(COMMAND_SECONDS)
-        if rcpt.ends_connection:
-            return mail, rcpt, rcpt
-        try:
-            data = await self._reply(DATA_SECONDS)
-        except ConnectionLost:
-            if rcpt.is_positive:
-                raise
-            data = rcpt  # the recipient was judged, whatever became of the connection
-        return mail, rcpt, data
-
     async def _command(self, line: str) -> Reply:
         self._write(line + "\r\n")
-        return await self._reply(COMMAND_SECONDS)
+        return await self._asked(COMMAND_SECONDS)
+
+    async def _asked(self, seconds: float) -> Reply:
+        reply = await self._reader.reply(seconds)
+        if reply is None:
+            raise self._lost(self._reader.ended or "no answer in time")
+        return reply
+
+    def _refuse_unasked(self) -> None:
+        """An answer that nobody asked for would be taken for the answer to the next question."""
+        if self._reader.has_unread:
+            why = "the server spoke out of turn"
+            raise self._lost(why)
 
     def _write(self, text: str) -> None:
-        if self._writer.is_closing():
-            why = "it is closed"
-            raise self._lost(why)
-        self._writer.write(text.encode())
+        self._write_octets(text.encode())
 
-    async def _reply(self, seconds: float) -> Reply:
-        """One whole reply. Raises `ConnectionLost` for silence, an end, or what is no SMTP."""
-        lines = []
-        try:
-            async with asyncio.timeout(seconds):
-                while True:
-                    line = await self._reader.line()
-                    lines.append(line)
-                    if line[3:4] != b"-" or len(lines) == MOST_LINES:
-                        break
-        except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            raise self._lost(error) from error
-        last = lines[-1]
-        if not _REPLY_CODE.match(last) or last[3:4] == b"-":
-            raise self._lost(last)
-        texts = [_printable(line[4:]) for line in lines]
-        enhanced, text = _split_enhanced("\n".join(texts))
-        return Reply(int(last[:3]), enhanced, text)
+    def _write_octets(self, *octets: bytes) -> None:
+        if self.is_usable and self._reader.transport is not None:
+            self._reader.transport.writelines(octets)
 
-    def _lost(self, why: object) -> ConnectionLost:
+    def _lost(self, why: str) -> ConnectionLost:
         self.abort()
-        return ConnectionLost(f"connection to {self.endpoint.host} lost: {why!r}")
-
-
-async def _connect(
-    endpoint: Endpoint, context: ssl.SSLContext | None
-) -> tuple[_Reader, asyncio.StreamWriter]:
-    """As `asyncio.open_connection`, with a reader of our own."""
-    loop = asyncio.get_running_loop()
-    reader = _Reader(limit=LONGEST_LINE, loop=loop)
-    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    transport, _ = await loop.create_connection(
-        lambda: protocol, endpoint.host, endpoint.port, ssl=context
-    )
-    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        return ConnectionLost(f"connection to {self.endpoint.host} lost: {why}")
 
 
 def _require(reply: Reply, phase: Phase) -> None:
@@ -356,18 +384,12 @@ def _require(reply: Reply, phase: Phase) -> None:
         raise TransportRefused(phase, reply)
 
 
-def _printable(octets: bytes) -> str:
-    """Never a NUL, which PostgreSQL does not store."""
-    return octets.decode("utf-8", "replace").rstrip("\r\n").replace("\0", "\ufffd")
-
-
-def _split_enhanced(text: str) -> tuple[str | None, str]:
-    """RFC 2034: a reply's text may begin with `5.1.1 `."""
-    first, _, rest = text.partition(" ")
-    parts = first.split(".")
-    if len(parts) == 3 and parts[0] in {"2", "4", "5"} and all(part.isdigit() for part in parts):
-        return first[:11], rest
-    return None, text
+def _xtext(address: str) -> str:
+    """RFC 3461 section 4."""
+    return "".join(
+        character if "!" <= character <= "~" and character not in "+=" else f"+{ord(character):02X}"
+        for character in address
+    )
 
 
 def _dot_stuffed(content: bytes) -> bytes:
