@@ -8,6 +8,8 @@ from newsletter.settings import get_settings
 
 PREFIX = "newsletter:"
 EVENT_STREAM = PREFIX + "events"
+PUMP_TURNED = PREFIX + "pump:turned"
+"""When the pump last finished a turn, in ISO 8601."""
 
 
 @cache

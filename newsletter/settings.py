@@ -4,7 +4,11 @@ Each setting is read from `NEWSLETTER_<NAME>`, or from the file that `NEWSLETTER
 names (for secrets that an orchestrator mounts). `docs/operate.md` lists them all.
 """
 
+import atexit
 import os
+import re
+import shutil
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -22,11 +26,13 @@ from pydantic_settings import (
 from newsletter.errors import SettingError
 
 PREFIX = "NEWSLETTER_"
+METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 TEMPLATES = PROJECT_ROOT / "templates"
 
 SAMPLE_SECRET = "sample-secret-for-trying-only-never-for-production"  # noqa: S105
 SHORTEST_SECRET = 32
+_KEY_NUMBER = re.compile(r"[0-9]{1,3}")
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -74,6 +80,10 @@ class Settings(BaseSettings):
     """How long to wait for the answer to a message's final dot (RFC 5321 section 4.5.3.2.6)."""
     poll_seconds: float = Field(default=5.0, gt=0)
     """How often a worker looks for due work by itself when no doorbell rings."""
+    metrics_token: str | None = Field(default=None, min_length=16)
+    """Whoever shows it as a bearer token may read the metrics."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """Where a worker's main process answers scrapes; None: nowhere."""
 
     @classmethod
     def settings_customise_sources(
@@ -94,7 +104,7 @@ class Settings(BaseSettings):
         keys = []
         for part in value.split(","):
             number, colon, secret = part.strip().partition(":")
-            if not colon or not number.isdigit() or int(number) > 255 or not secret:
+            if not colon or not _KEY_NUMBER.fullmatch(number) or int(number) > 255 or not secret:
                 message = "write each key as number:secret, the number 0 to 255, newest key first"
                 raise ValueError(message)
             keys.append((int(number), secret))
@@ -103,12 +113,21 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return tuple(keys)
 
+    @field_validator("metrics_token", "metrics_port", mode="before")
+    @classmethod
+    def _read_empty_as_unset(cls, value: object) -> object:
+        return None if value == "" else value
+
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
-            message = "must be an address like https://news.example.org"
+        message = "must be an address like https://news.example.org"
+        try:
+            parts = urlsplit(value)
+            is_fit = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError as error:
+            raise ValueError(message) from error
+        if not is_fit or parts.query or parts.fragment:
             raise ValueError(message)
         return value.rstrip("/")
 
@@ -140,7 +159,11 @@ class Settings(BaseSettings):
             for name, value in os.environ.items()  # noqa: TID251
             if not name.startswith(PREFIX)
         }
-        return inherited | {f"{PREFIX}{name.upper()}": str(value) for name, value in values.items()}
+        return inherited | {
+            f"{PREFIX}{name.upper()}": str(value)
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 _chosen: Settings | None = None
@@ -174,3 +197,25 @@ def read_settings(**given: object) -> Settings:
             name = f"{PREFIX}{place.upper()}: " if place else ""
             lines.append(f"{name}{mistake['msg'].removeprefix('Value error, ')}")
         raise SettingError("\n".join(lines)) from error
+
+
+def share_metrics() -> None:
+    """Give this process, and those it forks, one new folder to count their metrics in.
+
+    prometheus-client reads its name from the environment when it is imported. It is not below
+    `state_dir`, which containers share: files in it are named by process id, and those repeat.
+    """
+    folder = tempfile.mkdtemp(prefix="newsletter-metrics-")
+    os.environ[METRICS_FOLDER] = folder  # noqa: TID251
+    owner = os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+
+
+def metrics_folder() -> str | None:
+    """None: this process counts for itself alone."""
+    return os.environ.get(METRICS_FOLDER)  # noqa: TID251

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader
 from newsletter.cli import COMMANDS
 from newsletter.db import Model
 from newsletter.queue import QUEUE_OF, Job, Queue
-from newsletter.settings import PREFIX, PROJECT_ROOT, TEMPLATES, Settings
+from newsletter.settings import PREFIX, PROJECT_ROOT, SAMPLE_SECRET, TEMPLATES, Settings
 from workers import timetable
 from workers.app import app
 
@@ -80,6 +80,21 @@ def test_the_operators_page_explains_no_setting_that_is_gone() -> None:
     named = set(re.findall(rf"^\| `{PREFIX}([A-Z_]+)`", OPERATE.read_text(), re.MULTILINE))
 
     assert named == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("name", sorted(Settings.model_fields))
+def test_the_operators_page_knows_each_default(name: str) -> None:
+    default = Settings.model_fields[name].default
+    row = re.findall(rf"^\| `{PREFIX}{name.upper()}` \| ([^|]+) \|", OPERATE.read_text(), re.M)[0]
+
+    if isinstance(default, tuple) or default == SAMPLE_SECRET:
+        assert row == "a sample"
+    elif isinstance(default, float):
+        assert row == f"`{default:g}`"
+    elif str(PROJECT_ROOT) in str(default):
+        assert "var" in row
+    else:
+        assert row == f"`{default}`"
 
 
 ALL_COMMANDS = dict(commands())

@@ -8,7 +8,7 @@ from celery import Celery
 
 from newsletter.logs import set_up_logging
 from newsletter.queue import QUEUE_OF, Queue
-from newsletter.settings import get_settings
+from newsletter.settings import get_settings, share_metrics
 from workers.timetable import TIMETABLE
 
 settings = get_settings()
@@ -41,3 +41,5 @@ app.conf.update(
     timezone="UTC",
 )
 set_up_logging(settings)
+if settings.metrics_port is not None:
+    share_metrics()  # before the tasks are imported, and the pool forks

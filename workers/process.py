@@ -11,10 +11,12 @@ from typing import Any
 from celery.signals import (
     worker_process_init,
     worker_process_shutdown,
+    worker_ready,
     worker_shutting_down,
 )
 from sqlalchemy.exc import SQLAlchemyError
 
+from newsletter import metrics
 from newsletter.db import get_engine
 from newsletter.deliver.sender import Sender
 from newsletter.queue import Job, Queue, ring
@@ -44,6 +46,17 @@ def _stop_draining(**_: Any) -> None:
     _stopping.set()
 
 
+@worker_ready.connect
+def _answer_scrapes(**_: Any) -> None:
+    port = get_settings().metrics_port
+    if port is None:
+        return
+    try:
+        metrics.serve(get_settings(), port)
+    except OSError as error:
+        logger.warning("metrics port taken", extra={"port": port, "error": error.strerror})
+
+
 @worker_process_init.connect
 def _begin(**_: Any) -> None:
     global _sender
@@ -63,6 +76,7 @@ def _end(**_: Any) -> None:
     _ended.set()
     if _sender is not None:
         _sender.close()
+    metrics.forget_process(os.getpid())
 
 
 def _look_for_work() -> None:

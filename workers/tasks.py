@@ -6,7 +6,7 @@ from newsletter.deliver import pump
 from newsletter.deliver.journal import FOLDER
 from newsletter.plan.planner import plan_edition
 from newsletter.queue import Job
-from newsletter.redis import get_redis
+from newsletter.redis import PUMP_TURNED, get_redis
 from newsletter.settings import get_settings
 from newsletter.track.writer import write_events
 from workers import process
@@ -26,6 +26,7 @@ def drain() -> None:
 @app.task(name=Job.PUMP)
 def turn_pump() -> None:
     pump.turn(get_engine(), get_settings().state_dir / FOLDER, now=utc_now())
+    get_redis().set(PUMP_TURNED, utc_now().isoformat())
 
 
 @app.task(name=Job.RECORD_EVENTS)

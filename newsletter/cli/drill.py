@@ -90,7 +90,7 @@ def _tell(screen: Console, result: Result) -> None:
         f"{result.uncertain} uncertain, over {took}"
     )
     for breach in result.breaches:
-        screen.print(f"      {breach}", style="red", markup=False)
+        screen.print(f"      {breach}", style="red", markup=False, soft_wrap=True)
 
 
 def _show(report: Report) -> None:
@@ -110,6 +110,6 @@ def _show(report: Report) -> None:
         counts = (line.seeds, line.lost, line.twice, line.uncertain)
         table.add_row(title, *(str(count) for count in counts), seconds)
     # As wide as it must be: a report is kept in files more often than on a screen.
-    Console(width=100, highlight=False).print(table)
+    Console(width=110, highlight=False).print(table)
     for reason in reasons:
         click.echo(reason)

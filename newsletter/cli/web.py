@@ -7,7 +7,7 @@ from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
-from newsletter.settings import get_settings
+from newsletter.settings import get_settings, share_metrics
 
 SECONDS_TO_STOP = 10
 
@@ -20,6 +20,7 @@ def command(host: str, port: int, workers: int) -> None:
     """Serve the public pages, the open pixel, the click redirect and unsubscribing."""
     settings = get_settings()
     _refuse_taken_port(host, port)
+    share_metrics()
     Granian(
         "newsletter.web.app:serve_app",
         address=host,

@@ -33,6 +33,7 @@ from newsletter.deliver.smtp import (
     TransportRefused,
 )
 from newsletter.errors import FencedError, InputError, RenderError
+from newsletter.metrics import MESSAGES, Stopwatch
 from newsletter.models import DeliveryState, Reason
 from newsletter.render.message import Assembler
 from newsletter.render.recipient import Recipient
@@ -106,6 +107,7 @@ class BatchRun:
         self._excluded: dict[int, Reason] = {}
         self._moved = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._stopwatch = Stopwatch()
         self.tally: Counter[str] = Counter()
 
     async def send(self) -> None:
@@ -217,7 +219,10 @@ class BatchRun:
             self._unanswered.add(subscriber_id)
 
         try:
-            reply = await connection.send(envelope, content, before_content=note_that_content_goes)
+            with self._stopwatch.phase("wire"):
+                reply = await connection.send(
+                    envelope, content, before_content=note_that_content_goes
+                )
         except AnswerLost:
             self._unanswered.discard(subscriber_id)
             self._outcomes.append(
@@ -237,8 +242,10 @@ class BatchRun:
             joined_on=reader.joined_on,
         )
         assembler = self._assemblers[reader.list_id]
-        unsigned = assembler.message(recipient, date=date)
-        content = self._signers[reader.list_id].sign(unsigned, at=date)
+        with self._stopwatch.phase("assemble"):
+            unsigned = assembler.message(recipient, date=date)
+        with self._stopwatch.phase("sign"):
+            content = self._signers[reader.list_id].sign(unsigned, at=date)
         return Envelope(assembler.return_path(recipient), str(recipient.address)), content
 
     def _may_write(self, subscriber_id: int) -> bool:
@@ -307,13 +314,20 @@ class BatchRun:
             self._moved.set()
         else:
             self._close()
-        self.tally.update(outcome.state.name.lower() for outcome in outcomes)
+        self._count(outcomes)
+
+    def _count(self, outcomes: list[Outcome]) -> None:
+        ended = Counter(outcome.state.name.lower() for outcome in outcomes)
+        self.tally.update(ended)
+        for state, count in ended.items():
+            MESSAGES.labels(state).inc(count)
+        self._stopwatch.publish()
 
     def _open_window(self, outcomes: list[Outcome], excluded: dict[int, Reason], upto: int) -> bool:
         """One transaction: the intent of the next window and the outcomes of the last."""
         lease, now = self._claim.lease, utc_now()
         upto_id = self._readers[upto - 1].subscriber_id if upto else 0
-        with transaction(self._engine) as session:
+        with self._stopwatch.phase("record"), transaction(self._engine) as session:
             may_go_on = ledger.intend(session, lease, upto=upto_id, now=now, extend=self._lease)
             ledger.record(session, lease, outcomes, revision=self._claim.revision, at=now)
             ledger.exclude(session, lease, excluded)
@@ -325,7 +339,7 @@ class BatchRun:
     def _end_claim(self, outcomes: list[Outcome], excluded: dict[int, Reason]) -> None:
         lease, now = self._claim.lease, utc_now()
         is_resting = self._has_broken_down or self._failed_connections >= MOST_FAILED_CONNECTIONS
-        with transaction(self._engine) as session:
+        with self._stopwatch.phase("record"), transaction(self._engine) as session:
             ledger.keep(session, lease, now=now, extend=self._lease)
             ledger.record(session, lease, outcomes, revision=self._claim.revision, at=now)
             # A lane that broke down in mid-message: the batch must not be given back before.

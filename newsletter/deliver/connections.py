@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import defaultdict
+from weakref import WeakSet
 
 from newsletter.deliver.smtp import Endpoint, SmtpConnection
+from newsletter.metrics import CONNECTIONS
 
 IDLE_SECONDS = 20.0
 
@@ -12,6 +14,7 @@ class Connections:
     """Used on one event loop; at most one batch is sent at a time, so nobody else takes from it."""
 
     def __init__(self) -> None:
+        self._opened: WeakSet[SmtpConnection] = WeakSet()
         self._idle: dict[Endpoint, list[SmtpConnection]] = defaultdict(list)
         self._closing: asyncio.TimerHandle | None = None
         self._goodbyes: set[asyncio.Task[None]] = set()
@@ -24,10 +27,14 @@ class Connections:
             if connection.is_alive():
                 return connection
             connection.abort()
-        return await SmtpConnection.open(endpoint)
+        opened = await SmtpConnection.open(endpoint)
+        self._opened.add(opened)
+        self._count()
+        return opened
 
     def give_back(self, connection: SmtpConnection, *, most_messages: int) -> None:
         if not connection.is_usable:
+            self._count()
             return
         if connection.messages >= most_messages:
             self._say_goodbye(connection)
@@ -51,7 +58,14 @@ class Connections:
     def _say_goodbye(self, connection: SmtpConnection) -> None:
         task = asyncio.get_running_loop().create_task(connection.quit())
         self._goodbyes.add(task)
-        task.add_done_callback(self._goodbyes.discard)
+        task.add_done_callback(self._part)
+
+    def _part(self, goodbye: "asyncio.Task[None]") -> None:
+        self._goodbyes.discard(goodbye)
+        self._count()
+
+    def _count(self) -> None:
+        CONNECTIONS.set(sum(connection.is_usable for connection in self._opened))
 
     def _stop_closing(self) -> None:
         if self._closing is not None:

@@ -28,6 +28,7 @@ from newsletter.deliver.journal import FOLDER, Journal
 from newsletter.deliver.ledger import Claim
 from newsletter.deliver.recovery import recover
 from newsletter.deliver.transports import endpoint_of
+from newsletter.metrics import BATCHES, Stopwatch
 from newsletter.models import CompiledEdition, Transport
 from newsletter.render.compiled import Compiled
 from newsletter.render.message import Assembler
@@ -52,6 +53,7 @@ class Sender:
         self._assemblers: OrderedDict[tuple[int, int, int], Assembler] = OrderedDict()
         self._signers: dict[tuple[int, ...], Signer] = {}
         self._connections = Connections()
+        self._stopwatch = Stopwatch()
         self._busy = threading.Lock()
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="wire", daemon=True)
@@ -97,8 +99,9 @@ class Sender:
             return time.monotonic() >= deadline or should_stop()
 
         while not is_over():
-            with transaction(self._engine) as session:
+            with self._stopwatch.phase("claim"), transaction(self._engine) as session:
                 claim = ledger.claim(session, now=utc_now(), lease=self._lease)
+            self._stopwatch.publish()
             if claim is None:
                 break
             self._send(claim, is_over)
@@ -130,7 +133,9 @@ class Sender:
         finally:
             if is_recorded:
                 self._journal.forget()
+                BATCHES.labels("given back").inc()
             else:
+                BATCHES.labels("broken off").inc()
                 # Recovery finds what the journal holds by its lock being free; a new one follows.
                 self._journal.abandon()
                 self._journal = Journal.create(self._folder)

@@ -33,7 +33,7 @@ from newsletter.stack.processes import Processes
 CONNECTIONS = 4
 """Of each worker process to the mail server."""
 LEASE_SECONDS = 3.0
-DOT_SECONDS = 2.0
+DOT_SECONDS = 3.0
 POLL_SECONDS = 0.5
 USER = "drill"
 DELIVERERS = ("deliver-one", "deliver-two")

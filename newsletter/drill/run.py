@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from redis import RedisError
+from sqlalchemy.exc import SQLAlchemyError
+
 from newsletter.drill.faults import FAULTS, Fault
 from newsletter.drill.invariants import Breach, Evidence, breaches, tally
 from newsletter.drill.rig import Rig, Store, running_rig
@@ -102,12 +105,16 @@ def run_drill(
     possible = [fault for fault in faults if fault.reason_against(store) is None]
     if not possible:
         return report
-    with running_rig(store, readers, folder) as rig:
-        for number in range(1, seeds + 1):
-            fault = possible[(number - 1) % len(possible)]
-            result = _play(rig, fault, number=number, seed=seed + number - 1)
-            report.results.append(result)
-            on_result(result)
+    try:
+        with running_rig(store, readers, folder) as rig:
+            for number in range(1, seeds + 1):
+                fault = possible[(number - 1) % len(possible)]
+                result = _play(rig, fault, number=number, seed=seed + number - 1)
+                report.results.append(result)
+                on_result(result)
+    except SQLAlchemyError as error:
+        message = f"The drill cannot go on without its database: {error}"
+        raise NewsletterError(message) from error
     return report
 
 
@@ -132,8 +139,8 @@ def _play(rig: Rig, fault: Fault, *, number: int, seed: int) -> Result:
     broken = []
     try:
         fault.strike(scene)
-    except NewsletterError as error:
-        broken.append(Breach("drill", str(error)))
+    except (NewsletterError, SQLAlchemyError, RedisError, OSError) as error:
+        broken.append(Breach("drill", f"{type(error).__name__}: {error}"))
     seconds = scene.wait_until_over()
     if seconds is None:
         scene.abandon()

@@ -19,6 +19,7 @@ from newsletter.drill.content import ApprovedContent
 from newsletter.drill.evidence import (
     Person,
     audience,
+    count_rows,
     count_witnessed,
     read_books,
     read_witness,
@@ -30,6 +31,7 @@ from newsletter.models import (
     Batch,
     BatchState,
     Deferral,
+    DeliveryState,
     Edition,
     EditionState,
     MailingList,
@@ -62,7 +64,7 @@ class Scene:
         self.allowed = Allowance()
         self.began_at: datetime = utc_now()
         self.edition_id = 0
-        self.people: dict[int, Person] = {}
+        self.people: dict[int, Person] = audience(rig.engine, rig.lists)
         self.witness = rig.folder / f"witness-{number}.jsonl"
         self._content: ApprovedContent | None = None
         self._log_sizes: dict[Path, int] = {}
@@ -76,7 +78,6 @@ class Scene:
         """Bring the edition to where one press sends it, and the mail server to behave by `rules`."""
         self.rig.start_peer(self._script(rules), self.witness)
         self._log_sizes = self.rig.log_sizes()
-        self.people = audience(self.rig.engine, self.rig.lists)
         self.began_at = utc_now()
         text = BRIEFING.format(number=self.number)
         briefing = read_briefing(text.encode(), today=self.began_at.date()).briefing
@@ -134,6 +135,11 @@ class Scene:
                 Batch.edition_id == self.edition_id, Batch.state == BatchState.CLAIMED
             )
             return session.scalar(claimed.limit(1)) is not None
+
+    def count(self, state: DeliveryState) -> int:
+        """Deliveries of this edition in that state."""
+        with reading(self.rig.engine) as session:
+            return count_rows(session, self.edition_id, state)
 
     def some_readers(self, count: int) -> list[int]:
         return self.dice.sample(self.readers, min(count, len(self.readers)))

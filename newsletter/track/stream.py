@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 import redis.asyncio
 from redis.exceptions import RedisError
 
+from newsletter.metrics import EVENTS_DROPPED, EVENTS_WAITING
 from newsletter.redis import EVENT_STREAM
 from newsletter.track.events import ReaderEvent, pack_events
 
@@ -44,6 +45,7 @@ class EventBuffer:
         if len(self._waiting) >= self._capacity:
             self._waiting.popleft()
             self._dropped += 1
+            EVENTS_DROPPED.inc()
         self._waiting.append(event)
 
     @asynccontextmanager
@@ -84,11 +86,13 @@ class EventBuffer:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), FLUSH_SECONDS)
             await self.flush()
+            EVENTS_WAITING.set(len(self._waiting))
 
     def _keep(self, entry: list[ReaderEvent]) -> None:
         room = max(self._capacity - len(self._waiting), 0)
         kept = entry[-room:] if room else []
         self._dropped += len(entry) - len(kept)
+        EVENTS_DROPPED.inc(len(entry) - len(kept))
         self._waiting.extendleft(reversed(kept))
 
     def _note_absence(self, error: RedisError) -> None:

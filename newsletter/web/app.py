@@ -1,5 +1,6 @@
 """The web application: pages for readers, the links of their mails, and health."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,10 +13,12 @@ from starlette.staticfiles import StaticFiles
 
 from newsletter.db import make_engine
 from newsletter.logs import set_up_logging
+from newsletter.metrics import forget_process
 from newsletter.settings import Settings, get_settings
 from newsletter.web import errors, health, tracking
 from newsletter.web.deps import Deps
 from newsletter.web.headers import SecurityHeaders
+from newsletter.web.metrics import CountRequests, metrics
 from newsletter.web.pages import index
 from newsletter.web.public.editions import edition
 from newsletter.web.public.unsubscribe import METHODS, unsubscribe
@@ -39,19 +42,26 @@ def create_app(*, settings: Settings | None = None, engine: Engine | None = None
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with deps.running():
             yield
+        forget_process(os.getpid())
 
+    routes = [
+        Route("/", index),
+        Route("/o/{token}", tracking.open_pixel),
+        Route("/c/{token}/{number}", tracking.click),
+        Route("/u/{token}", unsubscribe, methods=METHODS),
+        Route("/e/{public_id}", edition),
+        Route("/healthz", health.live),
+        Route("/readyz", health.ready),
+        Route("/metrics", metrics),
+    ]
+    static = StaticFiles(directory=STATIC)
+    patterns: dict[object, str] = {route.endpoint: route.path for route in routes}
     app = Starlette(
-        routes=[
-            Route("/", index),
-            Route("/o/{token}", tracking.open_pixel),
-            Route("/c/{token}/{number}", tracking.click),
-            Route("/u/{token}", unsubscribe, methods=METHODS),
-            Route("/e/{public_id}", edition),
-            Route("/healthz", health.live),
-            Route("/readyz", health.ready),
-            Mount("/static", StaticFiles(directory=STATIC)),
+        routes=[*routes, Mount("/static", static)],
+        middleware=[
+            Middleware(CountRequests, patterns=patterns | {static: "/static"}),
+            Middleware(SecurityHeaders, is_https=settings.base_url.startswith("https://")),
         ],
-        middleware=[Middleware(SecurityHeaders, is_https=settings.base_url.startswith("https://"))],
         exception_handlers=errors.HANDLERS,
         lifespan=lifespan,
     )

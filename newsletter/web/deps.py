@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Deps:
+    settings: Settings
     engine: Engine
     redis: redis.asyncio.Redis
     tokens: Tokens
@@ -40,6 +41,7 @@ class Deps:
             settings.redis_url, socket_timeout=5, socket_connect_timeout=5
         )
         return cls(
+            settings=settings,
             engine=engine,
             redis=client,
             tokens=Tokens(settings.secret_keys),

@@ -75,7 +75,7 @@ def test_a_worker_killed_in_mid_send_loses_nobody_and_doubles_nobody(
         edition_id = edition_with_readers(engine, tmp_path, peer.port)
         for count in (20, 80):
             with child(database_url, tmp_path) as process:
-                peer.wait_for(count)
+                peer.wait_for(count, timeout_seconds=40)
                 process.kill()
 
         finish(engine, tmp_path)
@@ -96,7 +96,7 @@ def test_a_frozen_worker_that_was_replaced_stops_when_it_wakes(
     with checked_devmail(script=SLOW) as peer:
         edition_id = edition_with_readers(engine, tmp_path, peer.port)
         with child(database_url, tmp_path) as process:
-            peer.wait_for(20)
+            peer.wait_for(20, timeout_seconds=40)
             process.send_signal(signal.SIGSTOP)
             time.sleep(LEASE_SECONDS + 0.2)
             finish(engine, tmp_path)
@@ -121,7 +121,7 @@ def test_a_killed_workers_batch_is_taken_up_without_waiting_for_its_lease(
     with checked_devmail(script=SLOW) as peer:
         edition_id = edition_with_readers(engine, tmp_path, peer.port)
         with child(database_url, tmp_path) as process:
-            peer.wait_for(5)
+            peer.wait_for(5, timeout_seconds=40)
             process.kill()
 
         pump.turn(engine, tmp_path / FOLDER, now=utc_now())

@@ -112,6 +112,7 @@ def raw_server(*talks: Callable[[socket.socket, SocketIO], None]) -> Iterator[in
 def greet(wire: SocketIO, *extensions: str) -> None:
     wire.write(b"220 raw\r\n")
     wire.readline()
+    wire.write(b"250-raw\r\n")
     for extension in extensions:
         wire.write(f"250-{extension}\r\n".encode())
     wire.write(b"250 HELP\r\n")

@@ -4,6 +4,7 @@ import time
 
 from sqlalchemy import text, update
 
+from newsletter.devmail.script import Phase, Reply, Rule
 from newsletter.drill.proxy import Betrayal
 from newsletter.drill.rig import LEASE_SECONDS, Store
 from newsletter.drill.scene import ALL_CONNECTIONS, FROZEN, Scene
@@ -21,7 +22,9 @@ def fail(scene: Scene) -> None:
     if scene.rig.store is Store.POSTGRES:
         ways += [_crash, _restart, _end_connections]
     way = scene.dice.choice(ways)
-    scene.send()
+    # With words to keep, which a failing statement must not spill into a log.
+    reply = Reply(code=451, enhanced="4.7.1", text="<reader1@harbourmail.example> is busy")
+    scene.send(Rule(phase=Phase.RCPT, action=reply, probability=0.05))
     scene.some_time_on()
     way(scene)
 

@@ -11,7 +11,7 @@ from newsletter.db import transaction
 from newsletter.devmail.script import Close, Phase, Rule
 from newsletter.drill.scene import Scene
 from newsletter.errors import NewsletterError, StateError
-from newsletter.models import MailingList, Subscriber, Subscription
+from newsletter.models import DeliveryState, MailingList, Subscriber, Subscription
 from newsletter.plan import schedule
 from newsletter.plan.editions import briefing_of, content_of, newest_revision, revise_edition
 from newsletter.plan.stored import get_edition
@@ -98,7 +98,7 @@ def poison(scene: Scene) -> None:
     _readdress(scene, {each: f"no address {each}" for each in broken})
     try:
         scene.press_send()
-        scene.until_accepted(1 - (_POISONED + 1) / len(scene.readers))
+        scene.until(lambda: scene.count(DeliveryState.FAILED) == len(broken))
     finally:
         _readdress(scene, kept)
 

@@ -36,7 +36,6 @@ def drop(scene: Scene) -> None:
     """F-16: the connection ends at every phase of a session, each of them some times."""
     scene.allowed.uncertain += _TIMES * len(_WITH_CONTENT)
     scene.send(*(_some_time_on(scene, each, Close()) for each in _BEFORE_CONTENT + _WITH_CONTENT))
-    scene.until_accepted(0.9)
 
 
 def swallow_answers(scene: Scene) -> None:
@@ -44,7 +43,6 @@ def swallow_answers(scene: Scene) -> None:
     actions = (Close(), Half(), Delay(seconds=_LATE_SECONDS))
     scene.allowed.uncertain += _TIMES * len(actions)
     scene.send(*(_some_time_on(scene, Phase.AFTER_DOT, action) for action in actions))
-    scene.until_accepted(0.9)
 
 
 def refuse(scene: Scene) -> None:
@@ -55,14 +53,12 @@ def refuse(scene: Scene) -> None:
 def _storm_421(scene: Scene) -> None:
     reply = Reply(code=421, enhanced="4.3.2", text=f"Too busy, {_WORDS}")
     scene.send(Rule(phase=scene.dice.choice((Phase.MAIL, Phase.RCPT)), action=reply, times=_STORM))
-    scene.until_accepted(0.1)
 
 
 def _storm_450(scene: Scene) -> None:
     reply = Reply(code=450, enhanced="4.2.1", text=_WORDS)
     phase = scene.dice.choice((Phase.RCPT, Phase.DATA, Phase.DOT))
     scene.send(Rule(phase=phase, action=reply, times=_STORM))
-    scene.until_accepted(0.1)
 
 
 def _chance(scene: Scene) -> None:
@@ -70,7 +66,6 @@ def _chance(scene: Scene) -> None:
     scene.send(
         *(Rule(phase=phase, action=reply, probability=0.1) for phase in (Phase.RCPT, Phase.DOT))
     )
-    scene.until_accepted(0.5)
 
 
 def _refuse_all(scene: Scene) -> None:
@@ -82,7 +77,6 @@ def _refuse_all(scene: Scene) -> None:
 def _refuse_sign_in(scene: Scene) -> None:
     reply = Reply(code=535, enhanced="5.7.8", text=_WORDS)
     scene.send(Rule(phase=Phase.AUTH, action=reply, times=20))
-    scene.until_accepted(0.1)
 
 
 def babble(scene: Scene) -> None:
@@ -107,7 +101,6 @@ def babble(scene: Scene) -> None:
         *(_some_time_on(scene, phase, action) for phase, action in before_content),
         *(_some_time_on(scene, Phase.AFTER_DOT, action) for action in with_content),
     )
-    scene.until_accepted(0.9)
 
 
 def change_password(scene: Scene) -> None:

@@ -17,7 +17,8 @@ from newsletter.models import Batch
 _BEHIND_SECONDS = 0.4
 _FROZEN_SECONDS = LEASE_SECONDS + 2.0
 _NOTICE_SECONDS = 5.0
-_MEMORY_SECONDS = 2.0
+_MEMORY_SECONDS = 4.0
+_MOST_HEADROOM_BYTES = 40_000_000
 
 
 def kill(scene: Scene) -> None:
@@ -92,13 +93,18 @@ def _kill_one(scene: Scene) -> None:
 
 
 def _kill(scene: Scene, name: str) -> None:
+    if scene.dice.random() < 0.5:
+        scene.allowed.uncertain += CONNECTIONS
+        scene.rig.kill_group(name)
+    else:
+        _kill_child(scene, name)
+
+
+def _kill_child(scene: Scene, name: str) -> None:
     child = scene.rig.child_process(name)
     if child is None:
         return
     scene.allowed.uncertain += CONNECTIONS
-    if scene.dice.random() < 0.5:
-        scene.rig.kill_group(name)
-        return
     with suppress(ProcessLookupError):
         os.kill(child, signal.SIGKILL)
 
@@ -130,22 +136,28 @@ def freeze(scene: Scene) -> None:
 
 
 def run_out_of_memory(scene: Scene) -> None:
-    """F-29: a worker gets no more memory, or is killed for the memory it has."""
-    scene.send()
-    scene.some_time_on()
+    """F-29: a new worker gets no more memory than it was born with, or a busy one is killed for it."""
     name = scene.dice.choice(DELIVERERS)
-    child = scene.rig.child_process(name)
-    if child is None:
+    if scene.dice.random() < 0.3:
+        scene.send()
+        scene.some_time_on()
+        _kill_child(scene, name)
         return
-    scene.allowed.uncertain += CONNECTIONS
+    scene.approve()
+    _kill_child(scene, name)
+    scene.until(lambda: scene.rig.child_process(name) is not None)
+    child = scene.rig.child_process(name)
+    assert child is not None
     with suppress(ProcessLookupError):
-        if scene.dice.random() < 0.3:
-            os.kill(child, signal.SIGKILL)
-            return
-        resource.prlimit(child, resource.RLIMIT_AS, (_address_space(child), resource.RLIM_INFINITY))
-        time.sleep(_MEMORY_SECONDS)
-        unlimited = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
-        resource.prlimit(child, resource.RLIMIT_AS, unlimited)
+        _limit(child, _address_space(child) + scene.dice.randrange(_MOST_HEADROOM_BYTES))
+    scene.press_send()
+    time.sleep(_MEMORY_SECONDS)
+    with suppress(ProcessLookupError):
+        _limit(child, resource.RLIM_INFINITY)
+
+
+def _limit(pid: int, octets: int) -> None:
+    resource.prlimit(pid, resource.RLIMIT_AS, (octets, resource.RLIM_INFINITY))
 
 
 def _address_space(pid: int) -> int:

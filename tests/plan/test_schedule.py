@@ -1,0 +1,126 @@
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import redis as redis_client
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session
+
+from newsletter.db import transaction
+from newsletter.errors import NotFoundError, StateError
+from newsletter.models import EditionState
+from newsletter.plan import schedule
+from newsletter.plan.planner import plan_edition
+from newsletter.plan.stored import get_edition
+from newsletter.queue import Job, Queue
+from tests.newsroom import (
+    MORNING,
+    add_list,
+    add_readers,
+    add_transport,
+    approved_edition,
+    assert_ledger_is_exact,
+    edition_of,
+    rung,
+    settings_for,
+    states_of,
+)
+
+DRAFT, APPROVED, SENDING = EditionState.DRAFT, EditionState.APPROVED, EditionState.SENDING
+PAUSED, SENT, CANCELLED = EditionState.PAUSED, EditionState.SENT, EditionState.CANCELLED
+
+
+@pytest.fixture
+def edition_id(engine: Engine, tmp_path: Path) -> int:
+    list_id = add_list(engine)
+    add_readers(engine, list_id, ["Ada", "Bo"])
+    return approved_edition(engine, settings_for(tmp_path), [list_id], add_transport(engine, 25))
+
+
+def send_now(session: Session, edition_id: int) -> None:
+    schedule.send_now(session, edition_id, now=MORNING)
+
+
+Step = Callable[[Session, int], None]
+ALLOWED: dict[Step, tuple[set[EditionState], EditionState]] = {
+    send_now: ({APPROVED}, SENDING),
+    schedule.pause: ({SENDING}, PAUSED),
+    schedule.resume: ({PAUSED}, SENDING),
+    schedule.cancel: ({DRAFT, APPROVED, SENDING, PAUSED}, CANCELLED),
+}
+
+
+@pytest.mark.parametrize("step", ALLOWED)
+def test_each_step_starts_from_its_own_states_and_from_no_other(
+    engine: Engine, edition_id: int, step: Step
+) -> None:
+    since, to = ALLOWED[step]
+    for state in EditionState:
+        with transaction(engine) as session:
+            savepoint = session.begin_nested()
+            edition = get_edition(session, edition_id)
+            edition.state = state
+            session.flush()
+
+            if state in since:
+                step(session, edition_id)
+                session.refresh(edition)
+                assert edition.state is to
+            else:
+                with pytest.raises(StateError, match=f"Edition {edition_id} is {state}"):
+                    step(session, edition_id)
+            savepoint.rollback()
+
+
+def test_a_draft_is_told_to_be_approved_first(engine: Engine, edition_id: int) -> None:
+    with transaction(engine) as session:
+        get_edition(session, edition_id).state = DRAFT
+
+    with pytest.raises(StateError, match="Approve it first"), transaction(engine) as session:
+        send_now(session, edition_id)
+
+
+def test_an_edition_that_does_not_exist_cannot_be_sent(engine: Engine) -> None:
+    with pytest.raises(NotFoundError, match="no edition 99"), transaction(engine) as session:
+        send_now(session, 99)
+
+
+def test_twenty_clicks_on_send_are_one_run(
+    engine: Engine, edition_id: int, redis: "redis_client.Redis"
+) -> None:
+    """F-25."""
+
+    def click(_: int) -> bool:
+        try:
+            with transaction(engine) as session:
+                send_now(session, edition_id)
+        except StateError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(10) as threads:
+        started = list(threads.map(click, range(20)))
+
+    assert started.count(True) == 1
+    assert rung(redis, Queue.UPKEEP) == [(Job.PLAN_EDITION, {"edition_id": edition_id})]
+    plan_edition(engine, edition_id, now=MORNING)
+    assert len(states_of(engine, edition_id)) == 2
+    assert edition_of(engine, edition_id).started_at == MORNING
+    assert_ledger_is_exact(engine, edition_id)
+
+
+def test_of_a_send_and_a_cancellation_at_once_either_order_makes_sense(
+    engine: Engine, edition_id: int
+) -> None:
+    def step(which: Step) -> None:
+        try:
+            with transaction(engine) as session:
+                which(session, edition_id)
+        except StateError:
+            pass
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(step, (send_now, schedule.cancel)))
+
+    assert edition_of(engine, edition_id).state is CANCELLED
