@@ -23,12 +23,13 @@ from newsletter.deliver.connections import Connections
 from newsletter.deliver.dkim import Signer
 from newsletter.deliver.journal import Journal
 from newsletter.deliver.ledger import Claim, Reader
-from newsletter.deliver.outcome import Outcome, outcome_of
+from newsletter.deliver.outcome import Outcome, Reply, outcome_of
 from newsletter.deliver.smtp import (
     AnswerLost,
     ConnectionLost,
     Endpoint,
     Envelope,
+    Parcel,
     SmtpConnection,
     TransportRefused,
 )
@@ -63,8 +64,11 @@ class Wire:
     messages_per_connection: int
 
 
-class _Withdrawn(Exception):  # noqa: N818
-    """A message must not go out after all: the edition stopped, or its reader left."""
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    reader: Reader
+    date: datetime
+    parcel: Parcel
 
 
 class BatchRun:
@@ -131,29 +135,83 @@ class BatchRun:
 
     async def _run_lane(self) -> None:
         connection: SmtpConnection | None = None
-        try:
-            while (reader := await self._take()) is not None:
-                try:
-                    connection = connection or await self._wire.connections.take(
-                        self._wire.endpoint
-                    )
-                    await self._deliver(reader, connection)
-                    self._failed_connections = 0
-                except (ConnectionLost, TransportRefused) as trouble:
-                    self._put_back(reader, connection)
-                    if connection is None or not connection.messages:
-                        await self._rest_after(trouble)
-                except _Withdrawn:
-                    self._again.append(reader)
-                if connection is not None and not self._is_worth_keeping(connection):
-                    self._release(connection)
-                    connection = None
-        except BaseException:
+        letter = await self._next_letter()
+        while letter is not None:
+            try:
+                connection = await self._wire.connections.take(self._wire.endpoint)
+                await self._carry(letter, connection)
+                self._failed_connections = 0
+            except (ConnectionLost, TransportRefused) as trouble:
+                if connection is None:
+                    self._again.append(letter.reader)
+                if connection is None or not connection.messages:
+                    await self._rest_after(trouble)
+            except BaseException:
+                if connection is not None:
+                    connection.abort()  # nobody knows what it is in the middle of
+                raise
             if connection is not None:
-                connection.abort()  # nobody knows what it is in the middle of
-            raise
-        if connection is not None:
-            self._release(connection)
+                self._wire.connections.give_back(
+                    connection, most_messages=self._wire.messages_per_connection
+                )
+                connection = None
+            letter = await self._next_letter()
+
+    async def _carry(self, letter: _Letter, connection: SmtpConnection) -> None:
+        """Send `letter` and those at hand behind it, each one's envelope behind the last content.
+
+        Raises `ConnectionLost` or `TransportRefused` with nobody left halfway: whoever was not
+        judged is back in the batch.
+        """
+        connection.begin(letter.parcel)
+        while True:
+            try:
+                verdict = await connection.verdict()
+            except (ConnectionLost, TransportRefused):
+                self._put_back(letter.reader, connection)
+                raise
+            following: _Letter | None = None
+            if verdict is not None:
+                self._settle(letter, verdict)
+                if connection.is_usable and (following := self._letter_at_hand()) is not None:
+                    connection.begin(following.parcel)
+            elif not self._may_write(letter.reader.subscriber_id):
+                self._again.append(letter.reader)
+                connection.abort()  # the server waits for content that will not come
+            else:
+                following = await self._carry_content(letter, connection)
+            if following is None:
+                return
+            letter = following
+
+    async def _carry_content(self, letter: _Letter, connection: SmtpConnection) -> _Letter | None:
+        """Put the content and await its answer; returns the letter whose envelope went behind it."""
+        subscriber_id = letter.reader.subscriber_id
+        following = None
+        if connection.messages + 1 < self._wire.messages_per_connection:
+            following = self._letter_at_hand()
+        self._journal.going(self._claim.lease, subscriber_id)
+        self._unanswered.add(subscriber_id)
+        connection.put(letter.parcel, then=following.parcel if following else None)
+        try:
+            reply = await connection.answer()
+        except AnswerLost:
+            self._unanswered.discard(subscriber_id)
+            self._outcomes.append(
+                Outcome(
+                    subscriber_id, DeliveryState.UNCERTAIN, Reason.ANSWER_LOST, date=letter.date
+                )
+            )
+            if following is not None:
+                self._again.append(following.reader)
+            return None
+        self._unanswered.discard(subscriber_id)
+        self._settle(letter, reply)
+        self._journal.answered(self._claim.lease, subscriber_id, reply)
+        return following
+
+    def _settle(self, letter: _Letter, reply: Reply) -> None:
+        self._outcomes.append(outcome_of(letter.reader.subscriber_id, reply, date=letter.date))
 
     def _put_back(self, reader: Reader, connection: SmtpConnection | None) -> None:
         """They wait for another connection, unless it is they who end connections."""
@@ -166,28 +224,37 @@ class BatchRun:
             Outcome(reader.subscriber_id, DeliveryState.DEFERRED, Reason.CONNECTION)
         )
 
-    async def _take(self) -> Reader | None:
-        """The next reader who may be mailed; None when there is nobody, or nobody any more."""
+    async def _next_letter(self) -> _Letter | None:
+        """To the next reader who may be mailed; None when there is nobody, or nobody any more."""
         while self._is_open:
-            if time.monotonic() >= self._lease_ends:
-                await self._next_commit()
-                continue
+            letter = self._letter_at_hand()
+            if letter is not None:
+                return letter
+            is_waiting = self._again or self._next < len(self._readers)
+            if not is_waiting:
+                return None
+            await self._next_commit()
+        return None
+
+    def _letter_at_hand(self) -> _Letter | None:
+        """To the next reader who may be mailed now; None when the committer is not that far."""
+        while self._is_open and time.monotonic() < self._lease_ends:
             if self._again:
                 reader = self._again.popleft()
             elif self._next < self._intended:
                 reader = self._readers[self._next]
                 self._next += 1
-            elif self._next == len(self._readers):
-                return None
             else:
-                await self._next_commit()
-                continue
+                return None
             if self._intended - self._next < WINDOW // 2:
                 self._wanted.set()
             reason = self._left.get(reader.subscriber_id)
-            if reason is None:
-                return reader
-            self._excluded[reader.subscriber_id] = reason
+            if reason is not None:
+                self._excluded[reader.subscriber_id] = reason
+                continue
+            letter = self._letter_to(reader)
+            if letter is not None:
+                return letter
         return None
 
     async def _next_commit(self) -> None:
@@ -195,45 +262,23 @@ class BatchRun:
         self._moved.clear()
         await self._moved.wait()
 
-    async def _deliver(self, reader: Reader, connection: SmtpConnection) -> None:
-        """Send this reader's message, and hand in what came of it unless the connection failed."""
-        lease, subscriber_id = self._claim.lease, reader.subscriber_id
+    def _letter_to(self, reader: Reader) -> _Letter | None:
+        """None, and the delivery has failed, when no message can be made for this reader."""
         # RFC 5322: the Date of a message is when it was first put on its way.
         date = reader.first_at or utc_now().replace(microsecond=0)
         try:
-            envelope, content = self._message(reader, date)
+            return _Letter(reader, date, self._parcel(reader, date))
         except (InputError, RenderError, ValueError) as error:
             logger.warning(
                 "message cannot be made",
-                extra={"subscriber_id": subscriber_id, "error": type(error).__name__},
+                extra={"subscriber_id": reader.subscriber_id, "error": type(error).__name__},
             )
             self._outcomes.append(
-                Outcome(subscriber_id, DeliveryState.FAILED, Reason.UNSENDABLE, date=date)
+                Outcome(reader.subscriber_id, DeliveryState.FAILED, Reason.UNSENDABLE, date=date)
             )
-            return
+            return None
 
-        def note_that_content_goes() -> None:
-            if not self._may_write(subscriber_id):
-                raise _Withdrawn
-            self._journal.going(lease, subscriber_id)
-            self._unanswered.add(subscriber_id)
-
-        try:
-            with self._stopwatch.phase("wire"):
-                reply = await connection.send(
-                    envelope, content, before_content=note_that_content_goes
-                )
-        except AnswerLost:
-            self._unanswered.discard(subscriber_id)
-            self._outcomes.append(
-                Outcome(subscriber_id, DeliveryState.UNCERTAIN, Reason.ANSWER_LOST, date=date)
-            )
-            return
-        self._unanswered.discard(subscriber_id)
-        self._outcomes.append(outcome_of(subscriber_id, reply, date=date))
-        self._journal.answered(lease, subscriber_id, reply)
-
-    def _message(self, reader: Reader, date: datetime) -> tuple[Envelope, bytes]:
+    def _parcel(self, reader: Reader, date: datetime) -> Parcel:
         recipient = Recipient(
             subscriber_id=reader.subscriber_id,
             list_id=reader.list_id,
@@ -246,21 +291,13 @@ class BatchRun:
             unsigned = assembler.message(recipient, date=date)
         with self._stopwatch.phase("sign"):
             content = self._signers[reader.list_id].sign(unsigned, at=date)
-        return Envelope(assembler.return_path(recipient), str(recipient.address)), content
+        return Parcel(Envelope(assembler.return_path(recipient), str(recipient.address)), content)
 
     def _may_write(self, subscriber_id: int) -> bool:
         return (
             self._is_open
             and subscriber_id not in self._left
             and time.monotonic() < self._lease_ends
-        )
-
-    def _is_worth_keeping(self, connection: SmtpConnection) -> bool:
-        return connection.is_usable and connection.messages < self._wire.messages_per_connection
-
-    def _release(self, connection: SmtpConnection) -> None:
-        self._wire.connections.give_back(
-            connection, most_messages=self._wire.messages_per_connection
         )
 
     async def _rest_after(self, trouble: ConnectionLost | TransportRefused) -> None:

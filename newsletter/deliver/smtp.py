@@ -5,7 +5,7 @@ the connection was lost before any content went out, or that it was lost afterwa
 
 With PIPELINING (RFC 2920) the next message's envelope rides behind a message's content, so that a
 message costs one round trip. Its content still waits for the answers to its envelope: never is more
-than one message of a connection in doubt. Content goes by BDAT (RFC 3030) where that is offered.
+than one message of a connection in doubt.
 """
 
 import asyncio
@@ -102,8 +102,6 @@ class SmtpConnection:
         self.endpoint = endpoint
         self._extensions: dict[str, str] = {}
         self._begun: Parcel | None = None
-        self._has_reset = False
-        self._is_answer_due = False
         self.messages = 0
 
     @classmethod
@@ -143,6 +141,7 @@ class SmtpConnection:
         content goes out. Raises `ConnectionLost`, `AnswerLost` or `TransportRefused`.
         """
         parcel = Parcel(envelope, content)
+        self._refuse_unasked()
         self.begin(parcel)
         verdict = await self.verdict()
         if verdict is not None:
@@ -159,12 +158,7 @@ class SmtpConnection:
         """Write the parcel's envelope, as far as nothing has to be waited for."""
         self._begun = parcel
         if self._is_pipelining and not self._cannot_take(parcel):
-            # A transaction whose BDAT failed is in no state to go on from (RFC 3030 section 2),
-            # and behind content it is too early to know.
-            self._has_reset = self._is_chunking and self._is_answer_due
-            reset = "RSET\r\n" if self._has_reset else ""
-            commands = "".join(command + "\r\n" for command in self._envelope(parcel))
-            self._write(reset + commands)
+            self._write("".join(command + "\r\n" for command in self._envelope(parcel)))
 
     async def verdict(self) -> Reply | None:
         """What the server says to the envelope that was begun; None: it waits for the content."""
@@ -174,7 +168,11 @@ class SmtpConnection:
         if self._cannot_take(parcel):
             return Reply(550, "5.6.7", "this server takes no addresses outside ASCII (RFC 6531)")
         replies = await self._envelope_replies(parcel)
-        if all(reply.is_positive for reply in replies[:2]) and self._wants_content(replies):
+        if (
+            len(replies) == 3
+            and all(each.is_positive for each in replies[:2])
+            and replies[2].code == 354
+        ):
             self._refuse_unasked()
             return None
         return await self._refused(replies)
@@ -182,18 +180,13 @@ class SmtpConnection:
     def put(self, parcel: Parcel, *, then: Parcel | None = None) -> None:
         """Write the parcel's content, and behind it the next one's envelope."""
         self.messages += 1
-        self._is_answer_due = True
-        if self._is_chunking:
-            self._write_octets(b"BDAT %d LAST\r\n" % len(parcel.content), parcel.content)
-        else:
-            self._write_octets(_dot_stuffed(parcel.content), b".\r\n")
+        self._write_octets(_dot_stuffed(parcel.content), b".\r\n")
         if then is not None:
             self.begin(then)
 
     async def answer(self) -> Reply:
         """The reply to the content that was put. Raises `AnswerLost`."""
         reply = await self._reader.reply(self.endpoint.dot_seconds)
-        self._is_answer_due = False
         if reply is None or reply.is_intermediate:
             self.abort()
             why = self._reader.ended if reply is None else f"{reply.code} {reply.text}"
@@ -201,8 +194,6 @@ class SmtpConnection:
             raise AnswerLost(message)
         if reply.ends_connection:
             self.abort()
-        elif self._is_chunking and self._begun is None and not reply.is_positive:
-            await self._start_over(wants_content=False)
         return reply
 
     def is_alive(self) -> bool:
@@ -223,10 +214,6 @@ class SmtpConnection:
     def _is_pipelining(self) -> bool:
         return "PIPELINING" in self._extensions
 
-    @property
-    def _is_chunking(self) -> bool:
-        return "CHUNKING" in self._extensions
-
     def _cannot_take(self, parcel: Parcel) -> bool:
         return parcel.envelope.needs_smtputf8 and "SMTPUTF8" not in self._extensions
 
@@ -241,19 +228,14 @@ class SmtpConnection:
             # RFC 3461: headers are enough, the return path names the delivery.
             options.append(" RET=HDRS")
             notify = f" NOTIFY=FAILURE,DELAY ORCPT=rfc822;{_xtext(envelope.rcpt_to)}"
-        commands = [
+        return [
             f"MAIL FROM:<{envelope.mail_from}>{''.join(options)}",
             f"RCPT TO:<{envelope.rcpt_to}>{notify}",
+            "DATA",
         ]
-        return commands if self._is_chunking else [*commands, "DATA"]
 
     async def _envelope_replies(self, parcel: Parcel) -> list[Reply]:
         """The replies to the envelope's commands, up to the one that ends it."""
-        if self._has_reset:
-            self._has_reset = False
-            if not (await self._asked(COMMAND_SECONDS)).is_positive:
-                why = "it does not start over"
-                raise self._lost(why)
         commands = self._envelope(parcel)
         replies: list[Reply] = []
         for command in commands:
@@ -270,11 +252,6 @@ class SmtpConnection:
             if reply.ends_connection or not (self._is_pipelining or reply.is_positive):
                 break
         return replies
-
-    def _wants_content(self, replies: list[Reply]) -> bool:
-        if self._is_chunking:
-            return len(replies) == 2
-        return len(replies) == 3 and replies[2].code == 354
 
     async def _refused(self, replies: list[Reply]) -> Reply:
         if any(reply.ends_connection for reply in replies):
