@@ -1,6 +1,6 @@
 """Signed compact tokens: who a link, a pixel, a Message-ID or a return path belongs to.
 
-A token is `key number | sealed ids | MAC`, base64url without padding (base32 in return paths,
+A token is `key number | sealed ids | MAC`, base64url without padding (hexadecimal in return paths,
 which some servers fold to lower case). It is built like SIV (RFC 5297): the 16-byte MAC, keyed
 BLAKE2b (RFC 7693) over purpose and ids, also masks the ids, so a token shows no number that could
 be counted, and the same ids always give the same token. A token of one purpose opens nothing else.
@@ -123,15 +123,14 @@ class Tokens:
         )
 
     def return_path(self, ref: DeliveryRef) -> str:
-        """34 characters of `[a-z2-7]`, safe where a server changes the case of local parts."""
-        sealed = self._sealed(Purpose.RETURN_PATH, ref.pack())
-        return base64.b32encode(sealed).decode().rstrip("=").lower()
+        """42 characters of `[0-9a-f]`, safe where a server changes the case of local parts."""
+        return self._sealed(Purpose.RETURN_PATH, ref.pack()).hex()
 
     def read_return_path(self, token: str) -> DeliveryRef:
         """Raises `TokenError` for anything that `return_path` did not make; case is ignored."""
         try:
-            sealed = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
-        except (binascii.Error, ValueError) as error:
+            sealed = binascii.unhexlify(token)
+        except ValueError as error:
             raise _unknown() from error
         ids = self._opened(Purpose.RETURN_PATH, sealed, 10)
         return DeliveryRef(int.from_bytes(ids[:4]), int.from_bytes(ids[4:]))

@@ -26,6 +26,8 @@ from newsletter.models import Security
 CONNECT_SECONDS = 30.0
 COMMAND_SECONDS = 300.0
 DATA_SECONDS = 120.0
+_XTEXT = str.maketrans({"+": "+2B", "=": "+3D"})
+ENVELOPE_SECONDS = (COMMAND_SECONDS, COMMAND_SECONDS, DATA_SECONDS)
 QUIT_SECONDS = 5.0
 
 
@@ -88,7 +90,11 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """One message to one recipient; `content` has CRLF line ends and a final CRLF."""
+    """One message to one recipient.
+
+    `content` has CRLF line ends, a final CRLF, and no line that begins with a dot unless it is
+    stuffed (RFC 5321 section 4.5.2); what the assembler makes is so from the start.
+    """
 
     envelope: Envelope
     content: bytes
@@ -140,7 +146,7 @@ class SmtpConnection:
         `before_content` is called when the next thing written is the content; if it raises, no
         content goes out. Raises `ConnectionLost`, `AnswerLost` or `TransportRefused`.
         """
-        parcel = Parcel(envelope, content)
+        parcel = Parcel(envelope, _dot_stuffed(content))
         self._refuse_unasked()
         self.begin(parcel)
         verdict = await self.verdict()
@@ -156,9 +162,14 @@ class SmtpConnection:
 
     def begin(self, parcel: Parcel) -> None:
         """Write the parcel's envelope, as far as nothing has to be waited for."""
+        self._write_octets(self._begin(parcel))
+
+    def _begin(self, parcel: Parcel) -> bytes:
+        """What can be written of the parcel's envelope without waiting for anything."""
         self._begun = parcel
-        if self._is_pipelining and not self._cannot_take(parcel):
-            self._write("".join(command + "\r\n" for command in self._envelope(parcel)))
+        if not self._is_pipelining or self._cannot_take(parcel):
+            return b""
+        return "\r\n".join((*self._envelope(parcel), "")).encode()
 
     async def verdict(self) -> Reply | None:
         """What the server says to the envelope that was begun; None: it waits for the content."""
@@ -180,9 +191,8 @@ class SmtpConnection:
     def put(self, parcel: Parcel, *, then: Parcel | None = None) -> None:
         """Write the parcel's content, and behind it the next one's envelope."""
         self.messages += 1
-        self._write_octets(_dot_stuffed(parcel.content), b".\r\n")
-        if then is not None:
-            self.begin(then)
+        behind = b".\r\n" if then is None else b".\r\n" + self._begin(then)
+        self._write_octets(parcel.content, behind)
 
     async def answer(self) -> Reply:
         """The reply to the content that was put. Raises `AnswerLost`."""
@@ -217,7 +227,7 @@ class SmtpConnection:
     def _cannot_take(self, parcel: Parcel) -> bool:
         return parcel.envelope.needs_smtputf8 and "SMTPUTF8" not in self._extensions
 
-    def _envelope(self, parcel: Parcel) -> list[str]:
+    def _envelope(self, parcel: Parcel) -> tuple[str, str, str]:
         envelope = parcel.envelope
         options = [f" SIZE={len(parcel.content)}"] if "SIZE" in self._extensions else []
         if envelope.needs_smtputf8:
@@ -228,28 +238,27 @@ class SmtpConnection:
             # RFC 3461: headers are enough, the return path names the delivery.
             options.append(" RET=HDRS")
             notify = f" NOTIFY=FAILURE,DELAY ORCPT=rfc822;{_xtext(envelope.rcpt_to)}"
-        return [
+        return (
             f"MAIL FROM:<{envelope.mail_from}>{''.join(options)}",
             f"RCPT TO:<{envelope.rcpt_to}>{notify}",
             "DATA",
-        ]
+        )
 
     async def _envelope_replies(self, parcel: Parcel) -> list[Reply]:
         """The replies to the envelope's commands, up to the one that ends it."""
-        commands = self._envelope(parcel)
+        unwritten = () if self._is_pipelining else self._envelope(parcel)
         replies: list[Reply] = []
-        for command in commands:
-            if not self._is_pipelining:
+        for place, seconds in enumerate(ENVELOPE_SECONDS):
+            if unwritten:
                 self._refuse_unasked()
-                self._write(command + "\r\n")
-            seconds = DATA_SECONDS if command == "DATA" else COMMAND_SECONDS
+                self._write(unwritten[place] + "\r\n")
             reply = await self._reader.reply(seconds)
             if reply is None:
                 if len(replies) == 2 and replies[0].is_positive and not replies[1].is_positive:
                     break  # the recipient was judged, whatever became of the connection
                 raise self._lost(self._reader.ended or "no answer in time")
             replies.append(reply)
-            if reply.ends_connection or not (self._is_pipelining or reply.is_positive):
+            if reply.ends_connection or (unwritten and not reply.is_positive):
                 break
         return replies
 
@@ -362,11 +371,8 @@ def _require(reply: Reply, phase: Phase) -> None:
 
 
 def _xtext(address: str) -> str:
-    """RFC 3461 section 4."""
-    return "".join(
-        character if "!" <= character <= "~" and character not in "+=" else f"+{ord(character):02X}"
-        for character in address
-    )
+    """RFC 3461 section 4, for an address without blanks and controls."""
+    return address.translate(_XTEXT)
 
 
 def _dot_stuffed(content: bytes) -> bytes:
