@@ -1,6 +1,7 @@
 """The database: one engine a process, one transaction an entrance, the same SQL on both stores."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -9,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     BigInteger,
+    ColumnElement,
     Connection,
     DateTime,
     Dialect,
@@ -18,16 +21,20 @@ from sqlalchemy import (
     Enum,
     Integer,
     MetaData,
+    any_,
     create_engine,
     event,
+    func,
+    literal,
     make_url,
+    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Session
 from sqlalchemy.types import TypeDecorator
 
 from newsletter.settings import get_settings
@@ -137,6 +144,16 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
     chosen = (engine or get_engine()).execution_options(sqlite_begin="DEFERRED")
     with Session(chosen, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def among(
+    session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]
+) -> ColumnElement[bool]:
+    """`column` is one of `ids`, all of them in one parameter: the same statement for any number."""
+    if session.get_bind().dialect.name == "postgresql":
+        return column == any_(literal(list(ids), ARRAY(BigInteger)))
+    values = func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(select(values.c.value))
 
 
 def upsert(session: Session, table: type[Model]) -> PostgresInsert | SqliteInsert:

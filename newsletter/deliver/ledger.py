@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from newsletter.db import insert_or_ignore
+from newsletter.db import among, insert_or_ignore
 from newsletter.deliver.outcome import Outcome
 from newsletter.deliver.retry import next_attempt
 from newsletter.errors import FencedError
@@ -196,7 +196,7 @@ def doubt(
     Returns how many: content may have gone out to them and no answer is known.
     """
     whom = (
-        Delivery.subscriber_id.in_(people)
+        among(session, Delivery.subscriber_id, people)
         if people is not None
         else Delivery.subscriber_id
         <= select(Batch.intent_upto)
@@ -221,7 +221,7 @@ def reopen(session: Session, lease: Lease, people: Sequence[int]) -> None:
             Delivery.edition_id == lease.edition_id,
             Delivery.batch == lease.batch,
             Delivery.state == DeliveryState.UNCERTAIN,
-            Delivery.subscriber_id.in_(people),
+            among(session, Delivery.subscriber_id, people),
         )
         .values(state=DeliveryState.WAITING, reason=None, attempts=Delivery.attempts - 1),
     )
@@ -236,7 +236,7 @@ def exclude(session: Session, lease: Lease, people: dict[int, Reason]) -> None:
         changed = _changed(
             session,
             update(Delivery)
-            .where(*_waiting_in(lease), Delivery.subscriber_id.in_(ids))
+            .where(*_waiting_in(lease), among(session, Delivery.subscriber_id, ids))
             .values(state=DeliveryState.EXCLUDED, reason=reason),
         )
         if not changed:
@@ -335,7 +335,7 @@ def _record_sent(
     changed = _changed(
         session,
         update(Delivery)
-        .where(*_waiting_in(lease), Delivery.subscriber_id.in_(ids))
+        .where(*_waiting_in(lease), among(session, Delivery.subscriber_id, ids))
         .values(
             state=DeliveryState.SENT,
             attempts=Delivery.attempts + 1,
@@ -432,9 +432,10 @@ def _defer(
 
 
 def _forget_deferrals(session: Session, edition_id: int, ids: Sequence[int]) -> None:
-    session.execute(
-        delete(Deferral).where(Deferral.edition_id == edition_id, Deferral.subscriber_id.in_(ids))
-    )
+    of_edition = Deferral.edition_id == edition_id
+    if session.scalar(select(Deferral.edition_id).where(of_edition).limit(1)) is None:
+        return  # as in most windows of most editions: one short look instead of many
+    session.execute(delete(Deferral).where(of_edition, among(session, Deferral.subscriber_id, ids)))
 
 
 def _count(session: Session, lease: Lease, **changes: int) -> None:
