@@ -27,6 +27,7 @@ _SPECIAL_USE = frozenset(
 # `user%host@relay` and `host!user@relay` ask the relay to pass the mail on to somebody else.
 _ROUTING = frozenset("%!")
 _TOO_LONG = f"The address is longer than {LONGEST_ADDRESS} octets."
+_LIKE_AN_ADDRESS = re.compile(r"[^\s@<>()\[\]\"',;:]+@[^\s@<>()\[\]\"',;:]+")
 _HOST_REST = re.compile(r"[a-z0-9.-]+", re.IGNORECASE | re.ASCII)
 
 
@@ -125,6 +126,11 @@ def mask_address(text: str) -> str:
     name, _, rest = domain.partition(".")
     shown_rest = rest if _HOST_REST.fullmatch(rest) else "***"
     return f"{_first_letter(local)}***@{_first_letter(name)}***.{shown_rest}"
+
+
+def mask_addresses(text: str) -> str:
+    """A server's words as a log may have them: whatever looks like an address in them is masked."""
+    return _LIKE_AN_ADDRESS.sub(lambda found: mask_address(found[0]), text)
 
 
 def _first_letter(text: str) -> str:

@@ -8,6 +8,7 @@ NewsletterError
 ├── NotFoundError           no such list, edition, transport …
 ├── StateError              the thing exists but is in no state for that
 ├── RenderError             a template or the inliner lost something; nothing was sent
+├── DnsError                no name server answers
 └── FencedError             another process has taken over this batch; stop at once
 """
 
@@ -41,6 +42,10 @@ class StateError(NewsletterError):
 
 
 class RenderError(NewsletterError):
+    pass
+
+
+class DnsError(NewsletterError):
     pass
 
 

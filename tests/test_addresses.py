@@ -13,6 +13,7 @@ from newsletter.addresses import (
     Address,
     address_hash,
     mask_address,
+    mask_addresses,
     parse_address,
 )
 from newsletter.errors import AddressError
@@ -416,3 +417,16 @@ def test_s26_the_mask_of_anything_is_one_printable_line(text: str) -> None:
 
     assert masked.isprintable()
     assert "***" in masked
+
+
+@pytest.mark.parametrize(
+    ("words", "masked"),
+    [
+        ("5.1.1 <ada@readers.example>: no such user", "5.1.1 <a***@r***.example>: no such user"),
+        ("to=bo@post.example,cy@mail.example", "t***@p***.example,c***@m***.example"),
+        ("try again @ noon", "try again @ noon"),
+        ("no address in here", "no address in here"),
+    ],
+)
+def test_addresses_in_a_servers_words_are_masked(words: str, masked: str) -> None:
+    assert mask_addresses(words) == masked

@@ -21,6 +21,7 @@ COMMANDS = {
     "transport": "transport",
     "dkim": "dkim",
     "db": "database",
+    "doctor": "doctor",
     "web": "web",
     "devmail": "devmail",
     "bench": "bench",

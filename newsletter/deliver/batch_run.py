@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from newsletter.addresses import parse_address
+from newsletter.addresses import mask_addresses, parse_address
 from newsletter.clock import utc_now
 from newsletter.db import transaction
 from newsletter.deliver import ledger
@@ -304,7 +304,7 @@ class BatchRun:
         self._failed_connections += 1
         if self._failed_connections >= MOST_FAILED_CONNECTIONS:
             self._close()
-            logger.warning("transport rests", extra={"error": str(trouble)})
+            logger.warning("transport rests", extra={"error": mask_addresses(str(trouble))})
             return
         await asyncio.sleep(0.05 * self._failed_connections)
 

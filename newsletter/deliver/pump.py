@@ -4,7 +4,7 @@ It looks at rows only: what is due without a doorbell, what was deferred, what i
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import CursorResult, Engine, delete, exists, func, select, update
@@ -28,6 +28,8 @@ from newsletter.queue import Job, enqueue_after_commit, ring
 logger = logging.getLogger(__name__)
 
 MOST_BELLS = 8
+RESTS = timedelta(seconds=60)
+"""Beat rings every two seconds, and a long recovery may take its time: longer means it stands still."""
 
 
 def turn(engine: Engine, journal_folder: Path, *, now: datetime) -> None:

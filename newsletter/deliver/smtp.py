@@ -206,6 +206,11 @@ class SmtpConnection:
             self.abort()
         return reply
 
+    @property
+    def extensions(self) -> frozenset[str]:
+        """What the server announced last, in capitals."""
+        return frozenset(self._extensions)
+
     def is_alive(self) -> bool:
         """False when the server closed the connection, or spoke, while nobody was asking."""
         return self.is_usable and not self._reader.has_unread

@@ -1,6 +1,7 @@
 """Deals faults over seeds, plays each of them on one running system, and adds up what came of it."""
 
 import json
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,7 @@ from newsletter.drill.faults import FAULTS, Fault
 from newsletter.drill.invariants import Breach, Evidence, breaches, tally
 from newsletter.drill.rig import Rig, Store, running_rig
 from newsletter.drill.scene import Scene
-from newsletter.errors import InputError, NewsletterError
+from newsletter.errors import InputError, NewsletterError, StateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,13 @@ def run_drill(
     folder: Path,
     on_result: Callable[[Result], None],
 ) -> Report:
-    """Send `seeds` editions; the faults that this store can have take turns at them."""
+    """Send `seeds` editions; the faults that this store can have take turns at them.
+
+    Raises `StateError` elsewhere than on Linux, and `NewsletterError` when the drill itself breaks.
+    """
+    if platform.system() != "Linux":
+        message = "The drill finds and hurts processes as Linux has it; run it there."
+        raise StateError(message)
     report = Report(store, tuple(faults))
     possible = [fault for fault in faults if fault.reason_against(store) is None]
     if not possible:

@@ -93,13 +93,20 @@ class Postgres:
         return True
 
     def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(  # noqa: S603  as above
-            [str(self._binaries / program), *arguments],
-            user=self._user,
-            cwd=self._folder,
-            check=True,
-            capture_output=True,
-        )
+        try:
+            subprocess.run(  # noqa: S603  as above
+                [str(self._binaries / program), *arguments],
+                user=self._user,
+                cwd=self._folder,
+                check=True,
+                capture_output=True,
+            )
+        except PermissionError as error:
+            message = (
+                f"{self._user} may not use {self._folder}, and PostgreSQL refuses to run as root; "
+                "set TMPDIR to a folder that everybody may enter."
+            )
+            raise NewsletterError(message) from error
 
 
 @contextmanager

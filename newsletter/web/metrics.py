@@ -6,7 +6,6 @@ from ipaddress import ip_address
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -17,10 +16,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from newsletter.clock import utc_now
 from newsletter.db import reading
 from newsletter.metrics import CONTENT_TYPE_LATEST, REQUESTS, exposition, is_bearer
-from newsletter.redis import PUMP_TURNED
 from newsletter.report.backlog import Backlog, read_backlog
 from newsletter.settings import Settings
 from newsletter.web.deps import Deps, deps_of
+from newsletter.web.health import pump_turned_at
 from newsletter.web.pages import NO_STORE
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
@@ -41,12 +40,19 @@ class CountRequests:
 
         async def send_and_count(message: Message) -> None:
             if message["type"] == "http.response.start":
-                pattern = self._patterns.get(scope.get("endpoint"), "none")
-                method = scope["method"] if scope["method"] in _METHODS else "other"
-                REQUESTS.labels(pattern, method, message["status"]).inc()
+                self._count(scope, message["status"])
             await send(message)
 
-        await self._app(scope, receive, send_and_count)
+        try:
+            await self._app(scope, receive, send_and_count)
+        except Exception:
+            self._count(scope, 500)  # the page for it is made outside of every middleware
+            raise
+
+    def _count(self, scope: Scope, status: int) -> None:
+        pattern = self._patterns.get(scope.get("endpoint"), "none")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        REQUESTS.labels(pattern, method, status).inc()
 
 
 async def metrics(request: Request) -> Response:
@@ -54,14 +60,14 @@ async def metrics(request: Request) -> Response:
     deps = deps_of(request)
     if not _may_read(deps.settings, request):
         raise HTTPException(404)
-    turned_at = await _pump_turned_at(deps)
+    turned_at = await pump_turned_at(deps)
     backlog = await run_in_threadpool(_backlog, deps)
-    text = exposition([_Rows(backlog, turned_at)])
+    text = exposition([Rows(backlog, turned_at)])
     return Response(text, headers={**NO_STORE, "Content-Type": CONTENT_TYPE_LATEST})
 
 
-class _Rows(Collector):
-    """What cannot be had, because its store is away, is left out."""
+class Rows(Collector):
+    """What the rows say. What cannot be had, because its store is away, is left out."""
 
     def __init__(self, backlog: Backlog | None, turned_at: datetime | None) -> None:
         self._backlog = backlog
@@ -126,11 +132,3 @@ def _backlog(deps: Deps) -> Backlog | None:
             return read_backlog(session, now=utc_now())
     except SQLAlchemyError:
         return None
-
-
-async def _pump_turned_at(deps: Deps) -> datetime | None:
-    try:
-        stored: bytes | None = await deps.redis.get(PUMP_TURNED)
-    except RedisError:
-        return None
-    return None if stored is None else datetime.fromisoformat(stored.decode())

@@ -1,14 +1,18 @@
 """What holds for every page, the edition's own page, and health."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis as redis_client
 from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
+from newsletter.clock import utc_now
 from newsletter.db import make_engine, transaction
 from newsletter.models import CompiledEdition, Edition, EditionList, EditionState
+from newsletter.redis import PUMP_TURNED
 from newsletter.tokens import SubscriptionRef
 from newsletter.web.app import create_app
 from tests.conftest import STORES
@@ -155,11 +159,30 @@ def test_other_methods_are_refused(client: TestClient, method: str) -> None:
 
 
 @pytest.mark.parametrize("store", STORES)
-def test_the_web_is_ready_when_both_stores_are(client: TestClient) -> None:
+def test_the_web_is_ready_when_both_stores_are(
+    client: TestClient, redis: "redis_client.Redis"
+) -> None:
     answer = client.get("/readyz")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ok", "database": "ok", "redis": "ok"}
+    assert answer.json() == {
+        "status": "ok",
+        "database": "ok",
+        "redis": "ok",
+        "pump": "has not turned yet",
+    }
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(5, "ok"), (300, "last turned 300 s ago")])
+def test_a_pump_that_stands_still_is_told_of_and_keeps_no_reader_away(
+    client: TestClient, redis: "redis_client.Redis", seconds: int, told: str
+) -> None:
+    redis.set(PUMP_TURNED, (utc_now() - timedelta(seconds=seconds)).isoformat())
+
+    answer = client.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json()["pump"] == told
 
 
 def test_the_web_lives_but_is_not_ready_without_its_stores(tmp_path: Path) -> None:
@@ -177,6 +200,7 @@ def test_the_web_lives_but_is_not_ready_without_its_stores(tmp_path: Path) -> No
         "status": "unavailable",
         "database": "not migrated",
         "redis": "unreachable",
+        "pump": "has not turned yet",
     }
 
 

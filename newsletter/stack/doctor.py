@@ -1,0 +1,147 @@
+"""Looks at an installation from the outside, and says what is wrong and what to do about it."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime
+
+import redis
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from newsletter.addresses import parse_address
+from newsletter.db import reading
+from newsletter.deliver import pump
+from newsletter.deliver.dkim_keys import dns_record, keys_for, signing_key
+from newsletter.deliver.smtp import Endpoint, SmtpConnection, SmtpError
+from newsletter.deliver.transports import endpoint_of
+from newsletter.dns import Dns
+from newsletter.errors import DnsError, SettingError
+from newsletter.models import MailingList, Security, Transport, schema
+from newsletter.redis import PUMP_TURNED
+from newsletter.settings import SAMPLE_SECRET, Settings
+from newsletter.stack.diagnosis import Diagnosis, Health, doubtful, fine, wrong
+from newsletter.stack.domain_records import check_alignment, check_dkim, check_dmarc, check_spf
+
+REDIS_SECONDS = 5.0
+
+
+def examine(settings: Settings, engine: Engine, dns: Dns, *, now: datetime) -> Iterator[Diagnosis]:
+    yield _settings(settings)
+    database = _database(engine)
+    yield database
+    yield from _redis(settings, now)
+    if database.health is not Health.OK:
+        return  # transports and lists are rows
+    yield from _transports(settings, engine)
+    yield from _domains(settings, engine, dns)
+
+
+def _settings(settings: Settings) -> Diagnosis:
+    if settings.env == "production":
+        return fine("settings", "They are fit for production.")
+    secrets = {secret for _, secret in settings.secret_keys} | {settings.address_key}
+    has_sample = SAMPLE_SECRET in secrets
+    return doubtful(
+        "settings",
+        f"This is a development installation{', with sample secrets' * has_sample}.",
+        "Set NEWSLETTER_ENV=production before anybody is mailed.",
+    )
+
+
+def _database(engine: Engine) -> Diagnosis:
+    try:
+        is_current = schema.is_current(engine.execution_options(sqlite_begin="DEFERRED"))
+    except SQLAlchemyError as error:
+        remedy = "Start it, or correct NEWSLETTER_DATABASE_URL."
+        return wrong("database", f"It cannot be reached ({type(error).__name__}).", remedy)
+    if not is_current:
+        remedy = "Run: newsletter db upgrade"
+        return wrong("database", "Its tables are not those of this version.", remedy)
+    return fine("database", f"{engine.dialect.name}, at this version.")
+
+
+def _redis(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
+    client = redis.Redis.from_url(
+        settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS
+    )
+    try:
+        with client:
+            turned = client.get(PUMP_TURNED)
+            policy = client.info("memory").get("maxmemory_policy", "noeviction")
+    except redis.RedisError as error:
+        remedy = "Start it, or correct NEWSLETTER_REDIS_URL."
+        yield wrong("redis", f"It cannot be reached ({type(error).__name__}).", remedy)
+        return
+    if policy == "noeviction":
+        yield fine("redis", "It answers, and evicts nothing.")
+    else:
+        remedy = "Set its maxmemory-policy to noeviction: it throws readers' opens and clicks away."
+        yield doubtful("redis", f"Its maxmemory-policy is {policy}.", remedy)
+    yield _pump(datetime.fromisoformat(turned.decode()) if isinstance(turned, bytes) else None, now)
+
+
+def _pump(turned_at: datetime | None, now: datetime) -> Diagnosis:
+    remedy = "Start beat, and a worker of the queue upkeep."
+    if turned_at is None:
+        return wrong("pump", "It has never turned.", remedy)
+    rests = now - turned_at
+    if rests > pump.RESTS:
+        return wrong("pump", f"It last turned {rests.total_seconds():.0f} s ago.", remedy)
+    return fine("pump", f"It turned {max(rests.total_seconds(), 0):.0f} s ago.")
+
+
+def _transports(settings: Settings, engine: Engine) -> Iterator[Diagnosis]:
+    with reading(engine) as session:
+        transports = session.scalars(select(Transport).order_by(Transport.id)).all()
+    if not transports:
+        remedy = "Add one with: newsletter transport set NAME"
+        yield wrong("transports", "There is none.", remedy)
+    for transport in transports:
+        subject = f"transport {transport.name}"
+        try:
+            endpoint = endpoint_of(transport, settings)
+            extensions = asyncio.run(_greet(endpoint))
+        except (SmtpError, SettingError) as error:
+            remedy = f"Look at the relay, or run: newsletter transport set {transport.name}"
+            yield wrong(subject, str(error), remedy)
+            continue
+        yield _greeted(subject, endpoint, extensions)
+
+
+def _greeted(subject: str, endpoint: Endpoint, extensions: frozenset[str]) -> Diagnosis:
+    if endpoint.security is Security.NONE and endpoint.username is not None:
+        remedy = "Set it with smtp+starttls:// or smtps://."
+        return doubtful(subject, "Its password crosses the network in the clear.", remedy)
+    if "PIPELINING" not in extensions:
+        remedy = "Ask its operator for it: without it each message costs three round trips more."
+        return doubtful(subject, "It does not offer PIPELINING.", remedy)
+    signed_in = ", signed in" if endpoint.username is not None else ""
+    return fine(subject, f"It greets ({endpoint.security}{signed_in}) and offers PIPELINING.")
+
+
+async def _greet(endpoint: Endpoint) -> frozenset[str]:
+    connection = await SmtpConnection.open(endpoint)
+    await connection.quit()
+    return connection.extensions
+
+
+def _domains(settings: Settings, engine: Engine, dns: Dns) -> Iterator[Diagnosis]:
+    with reading(engine) as session:
+        addresses = session.scalars(select(MailingList.sender_address)).all()
+        domains = sorted({parse_address(address).domain for address in addresses})
+        keys = {domain: keys_for(session, domain) for domain in domains}
+    try:
+        if domains:
+            yield check_spf(dns, settings.mail_domain)
+        for domain in domains:
+            yield check_dmarc(dns, domain)
+            if not keys[domain]:
+                remedy = f"Unless your relay signs: newsletter dkim create {domain} --selector s1"
+                yield doubtful(f"DKIM of {domain}", "Its mail leaves unsigned.", remedy)
+            for key in keys[domain]:
+                yield check_dkim(dns, dns_record(signing_key(key)))
+            yield from check_alignment(dns, domain, others=[settings.mail_domain])
+    except DnsError as error:
+        yield wrong("DNS", str(error), "Look at the name server, or give one with --nameserver.")
+    except SettingError as error:
+        yield wrong("DKIM keys", str(error), "Put the lost key back, or retire them.")

@@ -1,0 +1,161 @@
+"""`newsletter doctor` on installations that are well and ill, with every server real."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis as redis_client
+from click.testing import CliRunner, Result
+from sqlalchemy import select
+
+from newsletter.cli import dkim, doctor
+from newsletter.clock import utc_now
+from newsletter.db import get_engine, reading, transaction
+from newsletter.deliver.dkim_keys import dns_record, signing_key
+from newsletter.devmail.peer import DevMail
+from newsletter.errors import InputError
+from newsletter.models import DkimKey, Security, Transport
+from newsletter.redis import PUMP_TURNED
+from newsletter.settings import get_settings
+from tests.nameserver import running_nameserver
+from tests.newsroom import add_list, add_transport
+from tests.postgres import free_port
+from tests.smtpd import smtpd
+
+__all__ = ["smtpd"]
+
+pytestmark = pytest.mark.parametrize("store", ["sqlite"])
+
+DOMAIN = "harbour.example"
+PUBLISHED = {
+    "mail.harbour.example": ["v=spf1 ip4:192.0.2.1 -all"],
+    "_dmarc.harbour.example": ["v=DMARC1; p=none"],
+}
+
+
+@pytest.fixture(autouse=True)
+def _own_installation(
+    database_url: str, redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
+    monkeypatch.setenv("NEWSLETTER_REDIS_URL", redis_server)
+    monkeypatch.setenv("NEWSLETTER_MAIL_DOMAIN", "mail.harbour.example")
+    get_settings.cache_clear()
+    get_engine.cache_clear()
+    yield
+    get_engine().dispose()
+    get_settings.cache_clear()
+    get_engine.cache_clear()
+
+
+def turn_pump(redis: "redis_client.Redis", *, ago: timedelta = timedelta()) -> None:
+    redis.set(PUMP_TURNED, (utc_now() - ago).isoformat())
+
+
+def make_key(selector: str) -> list[str]:
+    """The strings to publish for a new key."""
+    CliRunner().invoke(dkim.command, ["create", DOMAIN, "--selector", selector])
+    with reading() as session:
+        key = session.scalars(select(DkimKey).where(DkimKey.selector == selector)).one()
+        return ["\t".join(dns_record(signing_key(key)).strings)]
+
+
+def examine(nameserver: str, *arguments: str) -> Result:
+    return CliRunner().invoke(doctor.command, ["--nameserver", nameserver, *arguments])
+
+
+def healths(result: Result) -> dict[str, str]:
+    return {found["subject"]: found["health"] for found in json.loads(result.stdout)}
+
+
+def test_a_sound_installation_has_no_errors(redis: "redis_client.Redis", smtpd: DevMail) -> None:
+    turn_pump(redis)
+    add_list(get_engine())
+    add_transport(get_engine(), smtpd.port)
+    zone = {**PUBLISHED, "s1._domainkey.harbour.example": make_key("s1")}
+
+    with running_nameserver(zone) as nameserver:
+        result = examine(nameserver, "--json")
+
+    assert result.exit_code == 0, result.output
+    assert healths(result) == {
+        "settings": "warning",
+        "database": "ok",
+        "redis": "ok",
+        "pump": "ok",
+        "transport devmail": "ok",
+        "SPF of mail.harbour.example": "ok",
+        "DMARC of harbour.example": "ok",
+        "DKIM key s1._domainkey.harbour.example": "ok",
+        "Alignment of mail.harbour.example with harbour.example": "ok",
+    }
+
+
+def test_every_error_says_what_to_do(redis: "redis_client.Redis") -> None:
+    turn_pump(redis, ago=timedelta(seconds=300))
+    add_list(get_engine())
+    add_transport(get_engine(), free_port())
+    make_key("s1")
+
+    with running_nameserver({}) as nameserver:
+        result = examine(nameserver)
+
+    assert result.exit_code == 1
+    assert "error    pump: It last turned 300 s ago.\n         Start beat" in result.output
+    assert "error    transport devmail: cannot connect to 127.0.0.1" in result.output
+    assert "error    SPF of mail.harbour.example: There is no record." in result.output
+    assert 'Publish at _dmarc.harbour.example: "v=DMARC1; p=none"' in result.output
+    assert "Publish exactly this: s1._domainkey.harbour.example. IN TXT" in result.output
+
+
+def test_a_relay_without_the_tls_it_was_set_up_with_is_an_error(
+    redis: "redis_client.Redis", smtpd: DevMail
+) -> None:
+    turn_pump(redis)
+    with transaction() as session:
+        session.add(
+            Transport(name="tls", host="127.0.0.1", port=smtpd.port, security=Security.STARTTLS)
+        )
+
+    with running_nameserver({}) as nameserver:
+        result = examine(nameserver)
+
+    assert result.exit_code == 1
+    assert "error    transport tls: " in result.output
+
+
+def test_tables_of_another_version_end_the_examination(
+    redis: "redis_client.Redis", monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    turn_pump(redis)
+    get_engine().dispose()
+    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", f"sqlite:///{tmp_path / 'empty.db'}")
+    get_settings.cache_clear()
+    get_engine.cache_clear()
+
+    with running_nameserver({}) as nameserver:
+        result = examine(nameserver, "--json")
+
+    assert result.exit_code == 1
+    assert healths(result) == {
+        "settings": "warning",
+        "database": "error",
+        "redis": "ok",
+        "pump": "ok",
+    }
+
+
+def test_a_redis_that_is_away_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEWSLETTER_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
+    get_settings.cache_clear()
+
+    with running_nameserver({}) as nameserver:
+        result = examine(nameserver, "--json")
+
+    assert (result.exit_code, healths(result)["redis"]) == (1, "error")
+
+
+def test_a_bad_name_server_is_a_persons_mistake() -> None:
+    assert isinstance(examine("somewhere").exception, InputError)
