@@ -25,7 +25,7 @@ from newsletter.demo.sample import (
 from newsletter.errors import InputError
 from newsletter.models import SubscriptionStatus
 
-NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 BAD_LINES = 8
 
 
