@@ -325,7 +325,11 @@ def _unsubscribe(mail: _Mail) -> _Found:
         if match is None:
             yield "H-40", "List-Unsubscribe is not one web address in angle brackets"
             continue
-        parts = urlsplit(match[1])
+        try:
+            parts = urlsplit(match[1])
+        except ValueError:
+            yield "H-40", "List-Unsubscribe holds an address that cannot be read"
+            continue
         if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
             yield "H-40", "List-Unsubscribe is not an https address"
         if len(parts.path.rpartition("/")[2]) < 22 or "@" in match[1] or parts.query:

@@ -106,6 +106,7 @@ def test_a_system_mail_says_that_it_is_generated() -> None:
         ("H-40", "List-Unsubscribe: [^\r]*\r\n", ""),
         ("H-40", "List-Unsubscribe: <https", "List-Unsubscribe: <http"),
         ("H-40", "List-Unsubscribe: [^\r]*", "List-Unsubscribe: <mailto:u@mail.example.org>"),
+        ("H-40", "List-Unsubscribe: [^\r]*", "List-Unsubscribe: <https://[::1/u/42>"),
         ("H-40", "=One-Click", "=one-click"),
         ("H-42", "List-Unsubscribe: [^\r]*", "List-Unsubscribe: <https://news.example.org/u/42>"),
     ],
