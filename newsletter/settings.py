@@ -118,6 +118,16 @@ class Settings(BaseSettings):
     def _read_empty_as_unset(cls, value: object) -> object:
         return None if value == "" else value
 
+    @field_validator("database_url")
+    @classmethod
+    def _check_database_url(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
+            message = (
+                "write it as postgresql://user:password@host/name or sqlite:////var/lib/news.db"
+            )
+            raise ValueError(message)
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _check_base_url(cls, value: str) -> str:

@@ -12,7 +12,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from newsletter.db import make_engine
 from newsletter.models import schema
-from tests.postgres import free_port, running_postgres
+from newsletter.stack.ports import free_port
+from newsletter.stack.postgres import running_postgres
 
 STORES = ("sqlite", "postgresql")
 _numbers = count(1)
@@ -32,7 +33,8 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a server that holds a migrated, empty database called `template_newsletter`."""
-    with running_postgres() as server:
+    with running_postgres() as postgres:
+        server = postgres.url
         admin = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
             connection.execute(text("CREATE DATABASE template_newsletter"))

@@ -10,8 +10,8 @@ from newsletter.clock import utc_now
 from newsletter.models import BatchState, EditionState
 from newsletter.report.backlog import Backlog
 from newsletter.settings import PROJECT_ROOT, read_settings
+from newsletter.stack.ports import free_port
 from newsletter.web.metrics import Rows
-from tests.postgres import free_port
 
 TOKEN = "a-token-for-prometheus-alone"
 

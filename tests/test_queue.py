@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from newsletter.db import transaction
 from newsletter.queue import QUEUE_OF, Job, Queue, enqueue_after_commit, ring
+from newsletter.stack.ports import free_port
 from tests.newsroom import ringing_at, rung
-from tests.postgres import free_port
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def test_keys_are_read_in_the_order_given_newest_first(monkeypatch: pytest.Monke
         ("base_url", "https://harbour.example?x=1", "like https://"),
         ("base_url", "http://[::1", "like https://"),
         ("base_url", "https://harbour.example:99999", "like https://"),
+        ("database_url", "mysql://news@host/x", "postgresql://"),
         ("env", "staging", "production"),
         ("log_level", "LOUD", "DEBUG"),
         ("lease_seconds", "0", "greater than 0"),

@@ -3,9 +3,10 @@
 import importlib
 import logging
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from newsletter.errors import NewsletterError
 
@@ -53,5 +54,16 @@ def main() -> Any:
     try:
         return cli()
     except NewsletterError as error:
-        click.secho(f"newsletter: {error}", fg="red", err=True)
-        sys.exit(2)
+        _refuse(str(error))
+    except DBAPIError as error:
+        _refuse(
+            f"the database cannot be used: {error.orig}\n"
+            "Check NEWSLETTER_DATABASE_URL; if it is right, run: newsletter db upgrade"
+        )
+    except OSError as error:
+        _refuse(str(error))
+
+
+def _refuse(message: str) -> NoReturn:
+    click.secho(f"newsletter: {message}", fg="red", err=True)
+    sys.exit(2)

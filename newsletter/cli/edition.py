@@ -9,8 +9,7 @@ import click
 
 from newsletter.audience.lists import list_by_slug
 from newsletter.clock import utc_now
-from newsletter.compose.findings import Finding, Severity
-from newsletter.compose.parser import read_briefing
+from newsletter.compose.findings import Finding
 from newsletter.db import reading, transaction
 from newsletter.errors import InputError
 from newsletter.plan import approval, editions, schedule
@@ -170,15 +169,13 @@ def describe(status: EditionStatus) -> str:
 
 
 def _read_content(file: Path, *, subject: str | None, preheader: str | None) -> editions.Content:
-    raw = file.read_bytes()
-    parsed = read_briefing(raw, today=utc_now().date())
-    _show(parsed.findings)
-    if parsed.briefing is None or any(
-        finding.severity is Severity.ERROR for finding in parsed.findings
-    ):
+    try:
+        content, findings = editions.read_content(file.read_bytes(), today=utc_now().date())
+    except editions.UnfitBriefing as unfit:
+        _show(unfit.findings)
         message = f"{file} holds no briefing that can be sent; see the errors above."
-        raise InputError(message)
-    content = editions.content_of(parsed.briefing, raw.decode("utf-8", "replace"))
+        raise InputError(message) from unfit
+    _show(findings)
     return replace(
         content, subject=subject or content.subject, preheader=preheader or content.preheader
     )

@@ -15,15 +15,13 @@ from sqlalchemy import Engine
 from newsletter.audience.importing import ImportReport, import_csv
 from newsletter.audience.lists import create_list
 from newsletter.clock import utc_now
-from newsletter.compose.findings import Severity
-from newsletter.compose.parser import read_briefing
 from newsletter.db import get_engine, reading, transaction
 from newsletter.demo.sample import SAMPLE_LIST, write_sample_csv
-from newsletter.errors import InputError, StateError
+from newsletter.errors import StateError
 from newsletter.models import MailingList, schema
 from newsletter.plan import schedule
 from newsletter.plan.approval import approve_edition
-from newsletter.plan.editions import Content, content_of, create_edition
+from newsletter.plan.editions import Content, create_edition, read_content
 from newsletter.plan.transports import set_transport
 from newsletter.report.doubts import Doubt, uncertain_deliveries
 from newsletter.report.editions import EditionStatus, edition_status
@@ -148,11 +146,11 @@ def running_demo(
 ) -> Iterator[Demo]:
     """A demo in `demo_folder()`, on a fresh database; leaving the block ends all its processes.
 
-    Ports that are taken are replaced by free ones. Raises `InputError` for a briefing that cannot
+    Ports that are taken are replaced by free ones. Raises `UnfitBriefing` for a text that cannot
     be sent, and `StateError` while another demo runs, before anything is started.
     """
     began_at = time.monotonic()
-    content = _read(briefing)
+    content, _ = read_content(briefing.read_bytes(), today=utc_now().date())
     ports = Ports(web=port_or_free(web_port), mailbox=port_or_free(mailbox_port), smtp=free_port())
     with _fresh_folder() as folder, running_broker(folder / "valkey") as redis_url:
         settings = _settings(folder, redis_url, ports)
@@ -181,17 +179,6 @@ def _fresh_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         yield folder
-
-
-def _read(path: Path) -> Content:
-    raw = path.read_bytes()
-    parsed = read_briefing(raw, today=utc_now().date())
-    errors = [each for each in parsed.findings if each.severity is Severity.ERROR]
-    if parsed.briefing is None or errors:
-        lines = "\n".join(f"  line {each.line}: {each.message}" for each in errors)
-        message = f"{path} holds no briefing that can be sent:\n{lines}"
-        raise InputError(message)
-    return content_of(parsed.briefing, raw.decode("utf-8", "replace"))
 
 
 def _settings(folder: Path, redis_url: str, ports: Ports) -> Settings:

@@ -74,28 +74,31 @@ def make_lists(engine: Engine, *, now: datetime) -> tuple[int, ...]:
 
 
 def import_readers(
-    engine: Engine, lists: tuple[int, ...], readers: int, folder: Path, *, now: datetime
+    engine: Engine, lists: tuple[int, ...], numbers: range, folder: Path, *, now: datetime
 ) -> None:
-    """So many people who may be mailed, and one in 25 more who left; one in 20 is on both lists."""
+    """These people, who may be mailed, one in 20 of them through both lists; and one in 25 more
+    who left.
+    """
     for position, list_id in enumerate(lists):
-        path = folder / f"readers-{position + 1}.csv"
-        _write_csv(path, position, len(lists), readers)
+        path = folder / f"readers-{numbers.start}-{position + 1}.csv"
+        _write_csv(path, position, len(lists), numbers)
         with path.open("rb") as stream:
             import_csv(engine, stream, list_id=list_id, source=path.name, now=now)
 
 
-def _write_csv(path: Path, position: int, lists: int, readers: int) -> None:
+def _write_csv(path: Path, position: int, lists: int, numbers: range) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("email", "name", "status"))
-        for number in range(readers):
+        for number in numbers:
             if number % lists == position or number % _ONE_IN_BOTH == 0:
-                writer.writerow((*_person(number), "subscribed"))
-        for number in range(position, readers // _ONE_LEFT, lists):
-            writer.writerow((*_person(readers + number), _LEFT[number % len(_LEFT)]))
+                writer.writerow((*_person("reader", number), "subscribed"))
+            if number % _ONE_LEFT == 0 and (number // _ONE_LEFT) % lists == position:
+                status = _LEFT[number // _ONE_LEFT % len(_LEFT)]
+                writer.writerow((*_person("left", number), status))
 
 
-def _person(number: int) -> tuple[str, str]:
+def _person(kind: str, number: int) -> tuple[str, str]:
     name = _GIVEN[number % len(_GIVEN)]
     provider = PROVIDERS[number % len(PROVIDERS)]
-    return f"reader{number}@{provider}", f"{name} the {number}th"
+    return f"{kind}{number}@{provider}", f"{name} the {number}th"

@@ -6,6 +6,7 @@ import fcntl
 import os
 import secrets
 import signal
+import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -80,6 +81,7 @@ class Rig:
         self._database_proxy: Proxy | None = None
         if postgres is not None:
             self._database_proxy = wiring.to(make_url(postgres.url).port or 0)
+        self._numbered = 0
         self._peers = 0
         self._performance: tuple[Script, Path] | None = None
         self.processes = Processes(self._environment(), folder / "logs")
@@ -111,7 +113,13 @@ class Rig:
         schema.upgrade(self.engine)
         self.use_password(self.passwords[-1])
         self.lists = make_lists(self.engine, now=now)
-        import_readers(self.engine, self.lists, self.readers, self.folder, now=now)
+        self.refill(self.readers)
+
+    def refill(self, missing: int) -> None:
+        """Let so many people subscribe who are new here."""
+        numbers = range(self._numbered, self._numbered + missing)
+        import_readers(self.engine, self.lists, numbers, self.folder, now=utc_now())
+        self._numbered = numbers.stop
 
     def use_password(self, password: str) -> None:
         """Tell the installation, not the mail server."""
@@ -133,10 +141,14 @@ class Rig:
         return name
 
     def end(self, name: str) -> None:
-        """Ask a process to end, as a new deployment does, and wait for it."""
+        """Ask a process to end, as a new deployment does. Raises `NewsletterError` if it does not."""
         child = self.processes.children[name]
         child.terminate()
-        child.wait(STOP_SECONDS)
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            message = f"{name} did not end within {STOP_SECONDS:.0f} s"
+            raise NewsletterError(message) from error
 
     def wait_until_up(self) -> None:
         """Until every worker has said that it is ready."""

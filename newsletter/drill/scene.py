@@ -39,6 +39,7 @@ from newsletter.models import (
 from newsletter.plan import schedule
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.editions import content_of, create_edition
+from newsletter.report.editions import EditionStatus, edition_status
 from newsletter.tokens import Tokens
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,8 @@ SENDING_SECONDS = 2.0
 SLOWEST_SECONDS = 0.06
 PATIENCE_SECONDS = 30.0
 """For a moment in the sending to come."""
-RECOVERY_SECONDS = 90.0
-"""After the end of the fault; then whoever still waits is lost."""
+RECOVERY_SECONDS = 60.0
+"""Without anything moving, after the end of the fault; then whoever still waits is lost."""
 LOOK_SECONDS = 0.1
 ALL_CONNECTIONS = CONNECTIONS * len(DELIVERERS)
 FROZEN = WINDOW + CONNECTIONS
@@ -65,6 +66,10 @@ class Scene:
         self.began_at: datetime = utc_now()
         self.edition_id = 0
         self.people: dict[int, Person] = audience(rig.engine, rig.lists)
+        # Drills before this one made readers leave.
+        if missing := rig.readers - len(self.readers):
+            rig.refill(missing)
+            self.people = audience(rig.engine, rig.lists)
         self.witness = rig.folder / f"witness-{number}.jsonl"
         self._content: ApprovedContent | None = None
         self._log_sizes: dict[Path, int] = {}
@@ -150,10 +155,14 @@ class Scene:
         Nothing is done to it but what a supervisor does, starting what died, and what an operator
         may do who does not want to wait: retries and rests that lie ahead are brought forward.
         """
-        began = time.monotonic()
-        while time.monotonic() - began < RECOVERY_SECONDS:
+        began = moved_at = time.monotonic()
+        settled = 0
+        while time.monotonic() - moved_at < RECOVERY_SECONDS:
             self.rig.mend()
             try:
+                status = self._status()
+                if status.settled != settled:
+                    settled, moved_at = status.settled, time.monotonic()
                 if self._is_over() and not self.rig.orphaned_journals():
                     return time.monotonic() - began
                 self._bring_forward()
@@ -195,6 +204,10 @@ class Scene:
         return Script(
             rules=(Rule(phase=Phase.DOT, action=pace), *rules), seed=self.dice.randrange(10**6)
         )
+
+    def _status(self) -> EditionStatus:
+        with reading(self.rig.engine) as session:
+            return edition_status(session, self.edition_id)
 
     def _is_over(self) -> bool:
         with reading(self.rig.engine) as session:

@@ -5,13 +5,15 @@ import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import delete, insert
 from sqlalchemy.orm import Session
 
 from newsletter.compose.briefing import Briefing, from_json, plain, to_json
+from newsletter.compose.findings import Finding, Severity
+from newsletter.compose.parser import read_briefing
 from newsletter.errors import InputError, StateError
 from newsletter.models import (
     CompiledEdition,
@@ -39,6 +41,25 @@ class Content:
     source_text: str
     subject: str
     preheader: str
+
+
+class UnfitBriefing(InputError):  # noqa: N818  read as "an unfit briefing"
+    """A text that no edition can be made of; `findings` holds all that was found in it."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        errors = [each for each in findings if each.severity is Severity.ERROR]
+        lines = "\n".join(f"  line {each.line}: {each.message}" for each in errors)
+        super().__init__(f"It holds no briefing that can be sent:\n{lines}")
+        self.findings = findings
+
+
+def read_content(raw: bytes, *, today: date) -> tuple[Content, tuple[Finding, ...]]:
+    """An edition's content from a pasted text. Raises `UnfitBriefing` when an error was found."""
+    parsed = read_briefing(raw, today=today)
+    has_error = any(finding.severity is Severity.ERROR for finding in parsed.findings)
+    if parsed.briefing is None or has_error:
+        raise UnfitBriefing(parsed.findings)
+    return content_of(parsed.briefing, raw.decode("utf-8", "replace")), parsed.findings
 
 
 def content_of(briefing: Briefing, source_text: str) -> Content:

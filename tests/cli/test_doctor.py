@@ -19,9 +19,9 @@ from newsletter.errors import InputError
 from newsletter.models import DkimKey, Security, Transport
 from newsletter.redis import PUMP_TURNED
 from newsletter.settings import get_settings
+from newsletter.stack.ports import free_port
 from tests.nameserver import running_nameserver
 from tests.newsroom import add_list, add_transport
-from tests.postgres import free_port
 from tests.smtpd import smtpd
 
 __all__ = ["smtpd"]

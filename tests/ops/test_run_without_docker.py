@@ -18,7 +18,8 @@ from sqlalchemy import create_engine, text
 
 from newsletter.demo.sample import SAMPLE_BRIEFING
 from newsletter.settings import PROJECT_ROOT
-from tests.postgres import free_port, running_postgres
+from newsletter.stack.ports import free_port
+from newsletter.stack.postgres import running_postgres
 
 PATIENCE_SECONDS = 90.0
 PEOPLE = (
@@ -68,7 +69,8 @@ def wait_until(is_so: Any, log: Path) -> None:
 
 @pytest.fixture
 def installation(redis_server: str, tmp_path: Path) -> Iterator[Installation]:
-    with running_postgres() as server:
+    with running_postgres() as postgres:
+        server = postgres.url
         admin = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
             connection.execute(text("CREATE DATABASE newsletter"))

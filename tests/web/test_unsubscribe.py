@@ -14,11 +14,11 @@ from starlette.testclient import TestClient
 from newsletter.db import make_engine, transaction
 from newsletter.models import MailingList, Subscriber, Subscription, SubscriptionStatus
 from newsletter.render.words import words_for
+from newsletter.stack.ports import free_port
 from newsletter.tokens import Purpose
 from newsletter.web.app import create_app
 from newsletter.web.public.words import page_words
 from tests.conftest import STORES
-from tests.postgres import free_port
 from tests.track.people import Morning, edition_figures, mailed_morning, status_of
 from tests.web.served import settings_for, tokens
 

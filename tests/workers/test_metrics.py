@@ -9,9 +9,9 @@ from sqlalchemy import Engine
 
 from newsletter.devmail.peer import DevMail
 from newsletter.queue import Queue
+from newsletter.stack.ports import free_port
 from newsletter.stack.processes import Processes
 from tests.newsroom import add_list, add_readers, add_transport, sending_edition, settings_for
-from tests.postgres import free_port
 from tests.smtpd import smtpd
 
 __all__ = ["smtpd"]
