@@ -192,9 +192,10 @@ class BatchRun:
             following = self._letter_at_hand()
         self._journal.going(self._claim.lease, subscriber_id)
         self._unanswered.add(subscriber_id)
-        connection.put(letter.parcel, then=following.parcel if following else None)
         try:
-            reply = await connection.answer()
+            with self._stopwatch.phase("wire"):
+                connection.put(letter.parcel, then=following.parcel if following else None)
+                reply = await connection.answer()
         except AnswerLost:
             self._unanswered.discard(subscriber_id)
             self._outcomes.append(

@@ -1,6 +1,7 @@
 """`newsletter doctor` on installations that are well and ill, with every server real."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -103,7 +104,9 @@ def test_every_error_says_what_to_do(redis: "redis_client.Redis") -> None:
         result = examine(nameserver)
 
     assert result.exit_code == 1
-    assert "error    pump: It last turned 300 s ago.\n         Start beat" in result.output
+    assert re.search(
+        r"error    pump: It last turned 30\d s ago\.\n         Start beat", result.output
+    )
     assert "error    transport devmail: cannot connect to 127.0.0.1" in result.output
     assert "error    SPF of mail.harbour.example: There is no record." in result.output
     assert 'Publish at _dmarc.harbour.example: "v=DMARC1; p=none"' in result.output

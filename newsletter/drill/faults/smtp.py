@@ -11,6 +11,7 @@ from newsletter.devmail.script import (
     Reply,
     Rule,
 )
+from newsletter.devmail.session import ACCEPTED
 from newsletter.drill.rig import DOT_SECONDS
 from newsletter.drill.scene import ALL_CONNECTIONS, Scene
 
@@ -84,7 +85,7 @@ def babble(scene: Scene) -> None:
     strange = Reply(code=250, text="Ångenommen, 好的, \N{PARTY POPPER}")
     endless_line = Reply(code=250, text="yes", pad=_LONG_LINE_BYTES)
     # Each answer to content that is no answer leaves one message in doubt.
-    with_content = (Endless(), endless_line, Drip(seconds=0.2))
+    with_content = (Endless(), endless_line, Drip(seconds=_LATE_SECONDS / len(ACCEPTED)))
     before_content = (
         (Phase.BANNER, Drip(seconds=0.01)),
         (Phase.EHLO, Endless()),
