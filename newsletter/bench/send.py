@@ -21,11 +21,12 @@ from newsletter.bench import others
 from newsletter.bench.audience import make_audience
 from newsletter.bench.cost import Cost, children_of
 from newsletter.bench.letter import make_content
-from newsletter.bench.split import split_cost
+from newsletter.bench.split import SENDER_DOMAIN, Split, split_cost
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
+from newsletter.deliver.dkim_keys import create_key
 from newsletter.errors import NewsletterError
-from newsletter.models import Edition, EditionState, MailingList, schema
+from newsletter.models import DkimAlgorithm, Edition, EditionState, MailingList, schema
 from newsletter.plan import schedule
 from newsletter.plan.editions import create_edition, masthead_of
 from newsletter.plan.transports import set_transport
@@ -51,6 +52,8 @@ class Plan:
     readers: int
     size_bytes: int
     links: int
+    dkim: str
+    """none, rsa, or ed25519, which is a second signature beside the RSA one."""
     latency_ms: float
     workers: int
     connections: int
@@ -103,6 +106,7 @@ class Result:
     message_bytes: int
     ours: Figures
     cpu_split_us: dict[str, float]
+    bare_signature_us: float | None
     plan_seconds: float
     first_message_seconds: float
     compared: dict[str, Compared] = field(default_factory=dict)
@@ -113,6 +117,7 @@ class Result:
             "message_bytes": self.message_bytes,
             **asdict(self.ours),
             "cpu_split_us": self.cpu_split_us,
+            "bare_signature_us": self.bare_signature_us,
             "plan_seconds": self.plan_seconds,
             "first_message_seconds": self.first_message_seconds,
             **{name: other.to_json() for name, other in self.compared.items()},
@@ -181,14 +186,25 @@ class _Bench:
             mailing_list = session.get_one(MailingList, self._list_id)
             masthead = masthead_of(mailing_list, self._settings)
         self._content = make_content(masthead, size_bytes=plan.size_bytes, links=plan.links)
+        self._make_keys()
         split = split_cost(self._engine, self._settings, self._new_edition(), self._list_id)
         letter = self._folder / "letter.eml"
         letter.write_bytes(split.sample)
         with Processes(self._settings.environment(), self._folder / "logs") as processes:
             self._start(processes)
-            return self._compare(processes, letter, split.cpu_us)
+            return self._compare(processes, letter, split)
 
-    def _compare(self, processes: Processes, letter: Path, split: dict[str, float]) -> Result:
+    def _make_keys(self) -> None:
+        algorithms = {
+            "none": [],
+            "rsa": [DkimAlgorithm.RSA],
+            "ed25519": [DkimAlgorithm.RSA, DkimAlgorithm.ED25519],
+        }[self._plan.dkim]
+        with transaction(self._engine) as session:
+            for number, algorithm in enumerate(algorithms):
+                create_key(session, SENDER_DOMAIN, f"s{number}", algorithm=algorithm, now=utc_now())
+
+    def _compare(self, processes: Processes, letter: Path, split: Split) -> Result:
         plan = self._plan
         lanes = plan.connections * plan.workers
         smtp_source = others.find_smtp_source()
@@ -219,7 +235,8 @@ class _Bench:
             plan=plan,
             message_bytes=size,
             ours=figures,
-            cpu_split_us=_completed(split, figures, celery),
+            cpu_split_us=_completed(split.cpu_us, figures, celery),
+            bare_signature_us=split.bare_signature_us and round(split.bare_signature_us, 1),
             plan_seconds=statistics.median(run.plan_seconds for run in ours),
             first_message_seconds=statistics.median(run.first_message_seconds for run in ours),
             compared={

@@ -7,6 +7,9 @@ from datetime import timedelta
 from functools import partial
 from typing import TypeVar
 
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 from sqlalchemy import Engine
 
 from newsletter.addresses import parse_address
@@ -14,6 +17,8 @@ from newsletter.clock import utc_now
 from newsletter.db import transaction
 from newsletter.deliver import ledger
 from newsletter.deliver.batch_run import WINDOW
+from newsletter.deliver.dkim import Signer, SigningKey
+from newsletter.deliver.dkim_keys import keys_for, signing_key
 from newsletter.deliver.ledger import Claim
 from newsletter.deliver.outcome import Outcome, Reply
 from newsletter.models import CompiledEdition, DeliveryState
@@ -28,15 +33,22 @@ from newsletter.tokens import Tokens
 T = TypeVar("T")
 
 BATCHES = 4
+SIGNATURES = 200
+TO_SIGN = bytes(1000)
+SENDER_DOMAIN = "bench.example"
 LEASE = timedelta(minutes=5)
 TAKEN = Reply(250, "2.0.0", "taken")
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """CPU microseconds of the thread per message, by part, and one whole message."""
+    """CPU microseconds of the thread per message, by part, and one whole message.
+
+    `bare_signature_us` is what the cryptography alone costs, None where nothing is signed.
+    """
 
     cpu_us: dict[str, float]
+    bare_signature_us: float | None
     sample: bytes
 
 
@@ -46,8 +58,10 @@ def split_cost(engine: Engine, settings: Settings, edition_id: int, list_id: int
         schedule.send_now(session, edition_id, now=utc_now())
         plan_slice(session, edition_id, now=utc_now(), slice_size=BATCHES * 500)
         form = session.get_one(CompiledEdition, (edition_id, 1, list_id)).form
+        keys = [signing_key(key) for key in keys_for(session, SENDER_DOMAIN)]
     assembler = Assembler(Compiled.from_bytes(form), Tokens(settings.secret_keys))
-    spent = {"claim": 0.0, "build": 0.0, "record": 0.0}
+    signer = Signer(keys)
+    spent = {"claim": 0.0, "build": 0.0, "sign": 0.0, "record": 0.0}
     messages, sample = 0, b""
     while True:
         claimed, seconds = _timed(partial(_claim, engine))
@@ -56,13 +70,17 @@ def split_cost(engine: Engine, settings: Settings, edition_id: int, list_id: int
         spent["claim"] += seconds
         built, seconds = _timed(partial(_build, assembler, claimed))
         spent["build"] += seconds
+        signed, seconds = _timed(partial(_sign, signer, built))
+        spent["sign"] += seconds
         _, seconds = _timed(partial(_record, engine, claimed))
         spent["record"] += seconds
         messages += len(built)
-        sample = built[-1]
+        sample = signed[-1]
     with transaction(engine) as session:
         schedule.cancel(session, edition_id)
-    return Split({name: cost / messages * 1e6 for name, cost in spent.items()}, sample)
+    return Split(
+        {name: cost / messages * 1e6 for name, cost in spent.items()}, _bare_signature(keys), sample
+    )
 
 
 def _timed(work: Callable[[], T]) -> tuple[T, float]:
@@ -90,6 +108,24 @@ def _build(assembler: Assembler, claim: Claim) -> list[bytes]:
         assembler.return_path(recipient)
         messages.append(assembler.message(recipient, date=now))
     return messages
+
+
+def _sign(signer: Signer, messages: list[bytes]) -> list[bytes]:
+    now = utc_now()
+    return [signer.sign(message, at=now) for message in messages]
+
+
+def _bare_signature(keys: list[SigningKey]) -> float | None:
+    if not keys:
+        return None
+    _, seconds = _timed(lambda: [_sign_bare(key) for _ in range(SIGNATURES) for key in keys])
+    return seconds / SIGNATURES * 1e6
+
+
+def _sign_bare(key: SigningKey) -> bytes:
+    if isinstance(key.private, RSAPrivateKey):
+        return key.private.sign(TO_SIGN, PKCS1v15(), SHA256())
+    return key.private.sign(TO_SIGN)
 
 
 def _record(engine: Engine, claim: Claim) -> None:

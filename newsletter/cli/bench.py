@@ -19,6 +19,13 @@ def command() -> None:
     "--size", "size_bytes", default=43_000, show_default=True, help="Of a message, bytes."
 )
 @click.option("--links", default=45, show_default=True, type=click.IntRange(1, 200))
+@click.option(
+    "--dkim",
+    type=click.Choice(["none", "rsa", "ed25519"]),
+    default="none",
+    show_default=True,
+    help="ed25519 is a second signature beside the RSA one.",
+)
 @click.option("--latency", "latency_ms", default=0.0, help="Simulated round trip, milliseconds.")
 @click.option("--workers", default=1, show_default=True, help="Processes that deliver.")
 @click.option("--connections", default=10, show_default=True, help="Of each worker process.")
@@ -43,7 +50,7 @@ def _show(result: Result) -> None:
     plan = result.plan
     click.echo(
         f"\n{plan.readers:,} readers, {result.message_bytes:,} bytes a message, {plan.links} links, "
-        f"{plan.store}, {plan.workers} x {plan.connections} connections, "
+        f"{plan.store}, DKIM {plan.dkim}, {plan.workers} x {plan.connections} connections, "
         f"{plan.latency_ms:g} ms round trip, medians of {plan.runs} runs\n"
     )
     click.echo(
@@ -54,6 +61,8 @@ def _show(result: Result) -> None:
         _row(name, other.figures, other)
     parts = ", ".join(f"{name} {cost:g}" for name, cost in result.cpu_split_us.items())
     click.echo(f"\nCPU us a message by part: {parts}")
+    if result.bare_signature_us is not None:
+        click.echo(f"The cryptography of the signatures alone: {result.bare_signature_us:g}")
     click.echo(
         f"Planned in {result.plan_seconds:.1f} s, first message {result.first_message_seconds:.2f} s after Send"
     )
