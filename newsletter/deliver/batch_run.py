@@ -41,7 +41,7 @@ from newsletter.render.recipient import Recipient
 
 logger = logging.getLogger(__name__)
 
-WINDOW = 200
+WINDOW = 100
 """People declared at once: the most that a lost host leaves in doubt."""
 TICK_SECONDS = 1.0
 """How soon a running batch notices a pause, a cancellation and people who leave."""
