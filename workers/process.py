@@ -87,5 +87,9 @@ def _look_for_work() -> None:
         try:
             if _sender.has_due_work():
                 drain()
-        except SQLAlchemyError:
-            logger.warning("database out of reach", exc_info=True)
+        except SQLAlchemyError as error:
+            logger.warning("database out of reach", extra={"error": type(error).__name__})
+        except Exception:
+            # Whatever a batch died of, the look-out goes on: without it a silent broker would
+            # stop this process for good.
+            logger.exception("drain broke off")
