@@ -91,6 +91,8 @@ def _move(
         message = f"There is no edition {edition_id}."
         raise NotFoundError(message)
     message = f"Edition {edition_id} is {edition.state}, so it cannot become {to}."
+    if edition.state is to:
+        message = f"Edition {edition_id} is {to} already."
     if edition.state is EditionState.DRAFT:
         message += " Approve it first."
     raise StateError(message)
