@@ -342,7 +342,9 @@ class BatchRun:
         excluded, self._excluded = self._excluded, {}
         upto = self._intended
         if self._is_open:
-            upto = min(len(self._readers), max(upto, self._next + WINDOW))
+            # Each lane holds a letter whose envelope rides ahead: taken, and not yet on the wire.
+            ahead = max(1, WINDOW - self._wire.most_connections)
+            upto = min(len(self._readers), max(upto, self._next + ahead))
         asked_at = time.monotonic()
         if is_last:
             await asyncio.to_thread(self._end_claim, outcomes, excluded)
