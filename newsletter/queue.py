@@ -4,7 +4,6 @@ A bell carries ids of work, never the work: it may be lost, doubled or late, and
 """
 
 import logging
-from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -38,8 +37,6 @@ QUEUE_OF = {
     Job.PUMP: Queue.UPKEEP,
     Job.RECORD_EVENTS: Queue.FEEDBACK,
 }
-
-Ring = Callable[[Job, dict[str, Any]], None]
 
 
 @cache

@@ -214,9 +214,9 @@ class BatchRun:
     def _settle(self, letter: _Letter, reply: Reply) -> None:
         self._outcomes.append(outcome_of(letter.reader.subscriber_id, reply, date=letter.date))
 
-    def _put_back(self, reader: Reader, connection: SmtpConnection | None) -> None:
+    def _put_back(self, reader: Reader, connection: SmtpConnection) -> None:
         """They wait for another connection, unless it is they who end connections."""
-        if connection is not None and not connection.is_usable:
+        if not connection.is_usable:
             self._ended_connections[reader.subscriber_id] += 1
         if self._ended_connections[reader.subscriber_id] < MOST_ENDED_CONNECTIONS:
             self._again.append(reader)
