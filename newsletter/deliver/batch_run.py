@@ -144,7 +144,9 @@ class BatchRun:
             except (ConnectionLost, TransportRefused) as trouble:
                 if connection is None:
                     self._again.append(letter.reader)
-                if connection is None or not connection.messages:
+                # A server may end a connection that has served; that it refuses us is always trouble.
+                has_served = connection is not None and connection.messages > 0
+                if isinstance(trouble, TransportRefused) or not has_served:
                     await self._rest_after(trouble)
             except BaseException:
                 if connection is not None:

@@ -294,6 +294,26 @@ def test_a_transport_that_refuses_us_costs_nobody_an_attempt(
         assert_ledger_is_exact(engine, room.edition, peer)
 
 
+def test_a_transport_that_refuses_us_after_some_messages_is_left_to_rest_as_well(
+    engine: Engine, settings: Settings
+) -> None:
+    script = scripted(Phase.MAIL, Reply(code=451, text="Quota used up"), after=3)
+    with checked_devmail(script=script) as peer:
+        room = Newsroom(engine, settings, peer.port, readers=8, connections=1)
+
+        started = time.monotonic()
+        room.drain(seconds=8)
+
+        assert time.monotonic() - started < 5
+        with reading(engine) as session:
+            batch = session.get_one(Batch, (room.edition, 1))
+        assert batch.state is BatchState.READY
+        assert batch.due_at > utc_now() + timedelta(seconds=20)
+        assert room.states() == {SENT: 3, WAITING: 5}
+        assert peer.connections == 1
+        assert_ledger_is_exact(engine, room.edition, peer)
+
+
 def test_connections_that_a_server_ends_after_some_messages_are_no_trouble(
     engine: Engine, settings: Settings
 ) -> None:
