@@ -15,11 +15,11 @@ from sqlalchemy import Engine
 from newsletter.addresses import parse_address
 from newsletter.clock import utc_now
 from newsletter.db import transaction
-from newsletter.deliver import ledger
+from newsletter.deliver import claims, ledger
 from newsletter.deliver.batch_run import WINDOW
+from newsletter.deliver.claims import Claim
 from newsletter.deliver.dkim import Signer, SigningKey
 from newsletter.deliver.dkim_keys import keys_for, signing_key
-from newsletter.deliver.ledger import Claim
 from newsletter.deliver.outcome import Outcome, Reply
 from newsletter.models import CompiledEdition, DeliveryState
 from newsletter.plan import schedule
@@ -91,7 +91,7 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
 
 def _claim(engine: Engine) -> Claim | None:
     with transaction(engine) as session:
-        return ledger.claim(session, now=utc_now(), lease=LEASE)
+        return claims.claim(session, now=utc_now(), lease=LEASE)
 
 
 def _build(assembler: Assembler, claim: Claim) -> list[bytes]:

@@ -18,11 +18,11 @@ from sqlalchemy import Engine
 from newsletter.addresses import mask_addresses, parse_address
 from newsletter.clock import utc_now
 from newsletter.db import transaction
-from newsletter.deliver import ledger
+from newsletter.deliver import claims, ledger
+from newsletter.deliver.claims import Claim, Reader
 from newsletter.deliver.connections import Connections
 from newsletter.deliver.dkim import Signer
 from newsletter.deliver.journal import Journal
-from newsletter.deliver.ledger import Claim, Reader
 from newsletter.deliver.outcome import Outcome, Reply, outcome_of
 from newsletter.deliver.smtp import (
     AnswerLost,
@@ -374,7 +374,7 @@ class BatchRun:
             ledger.record(session, lease, outcomes, revision=self._claim.revision, at=now)
             ledger.exclude(session, lease, excluded)
             if time.monotonic() - self._left_asked_at >= TICK_SECONDS:
-                self._left = ledger.who_left(session, lease)
+                self._left = claims.who_left(session, lease)
                 self._left_asked_at = time.monotonic()
         return may_go_on
 

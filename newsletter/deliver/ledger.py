@@ -7,13 +7,12 @@ token it was claimed with, so that doing a step twice, or too late, changes noth
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     CursorResult,
-    Select,
     Update,
     and_,
     case,
@@ -39,27 +38,11 @@ from newsletter.models import (
     Edition,
     EditionState,
     Reason,
-    Subscriber,
-    Subscription,
 )
-from newsletter.plan.exclusion import count_excluded, exclusion_reason
+from newsletter.plan.exclusion import count_excluded
 
 LONGEST_REPLY_KEPT = 500
 _chance = random.Random()  # noqa: S311  spreads retries; nothing depends on it being secret
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """One delivery of a claimed batch, with all that its message needs."""
-
-    subscriber_id: int
-    list_id: int
-    address: str
-    name: str
-    joined_on: date
-    attempts: int
-    first_at: datetime | None
-    """When it was first tried; None before the first try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,71 +52,6 @@ class Lease:
     edition_id: int
     batch: int
     token: int
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    lease: Lease
-    revision: int
-    transport_id: int
-    readers: tuple[Reader, ...]
-    """In the order of their subscriber ids: the intent cursor moves along it."""
-
-
-def has_due_work(session: Session, *, now: datetime) -> bool:
-    return session.scalar(_due(now).limit(1)) is not None
-
-
-def claim(session: Session, *, now: datetime, lease: timedelta) -> Claim | None:
-    """Take the earliest due batch that nobody holds; None when nothing is due.
-
-    People who left or were suppressed since planning are excluded here.
-    """
-    found = session.scalar(
-        _due(now)
-        .order_by(Batch.due_at, Batch.edition_id, Batch.number)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=Batch)
-    )
-    if found is None:
-        return None
-    edition = session.get_one(Edition, found.edition_id)
-    assert edition.approved_revision is not None
-    assert edition.transport_id is not None
-    found.state = BatchState.CLAIMED
-    found.lease_token += 1
-    found.lease_until = now + lease
-    found.intent_upto = 0
-    session.flush()
-    held = Lease(found.edition_id, found.number, found.lease_token)
-    exclude(session, held, who_left(session, held))
-    return Claim(
-        lease=held,
-        revision=edition.approved_revision,
-        transport_id=edition.transport_id,
-        readers=_readers(session, held),
-    )
-
-
-def who_left(session: Session, lease: Lease) -> dict[int, Reason]:
-    """The batch's waiting people who must not be mailed any more, each with the reason."""
-    # Whoever was erased since has no subscription any more, and must not be waited for.
-    reason = case(
-        (Subscription.subscriber_id.is_(None), int(Reason.UNSUBSCRIBED)), else_=exclusion_reason()
-    )
-    rows = session.execute(
-        select(Delivery.subscriber_id, reason)
-        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .outerjoin(
-            Subscription,
-            and_(
-                Subscription.subscriber_id == Delivery.subscriber_id,
-                Subscription.list_id == Delivery.list_id,
-            ),
-        )
-        .where(*_waiting_in(lease), reason.is_not(None))
-    )
-    return {subscriber_id: Reason(why) for subscriber_id, why in rows if why is not None}
 
 
 def intend(session: Session, lease: Lease, *, upto: int, now: datetime, extend: timedelta) -> bool:
@@ -203,7 +121,7 @@ def doubt(
         .where(Batch.edition_id == lease.edition_id, Batch.number == lease.batch)
         .scalar_subquery()
     )
-    ids = session.scalars(select(Delivery.subscriber_id).where(*_waiting_in(lease), whom)).all()
+    ids = session.scalars(select(Delivery.subscriber_id).where(*waiting_in(lease), whom)).all()
     if ids:
         outcomes = [
             Outcome(subscriber_id, DeliveryState.UNCERTAIN, reason) for subscriber_id in ids
@@ -236,7 +154,7 @@ def exclude(session: Session, lease: Lease, people: dict[int, Reason]) -> None:
         changed = _changed(
             session,
             update(Delivery)
-            .where(*_waiting_in(lease), among(session, Delivery.subscriber_id, ids))
+            .where(*waiting_in(lease), among(session, Delivery.subscriber_id, ids))
             .values(state=DeliveryState.EXCLUDED, reason=reason),
         )
         if not changed:
@@ -265,18 +183,6 @@ def give_back(session: Session, lease: Lease, *, due_at: datetime) -> None:
     )
 
 
-def _due(now: datetime) -> Select[Batch]:
-    return (
-        select(Batch)
-        .join(Edition, Edition.id == Batch.edition_id)
-        .where(
-            Batch.state == BatchState.READY,
-            Batch.due_at <= now,
-            Edition.state == EditionState.SENDING,
-        )
-    )
-
-
 def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     return (
         Batch.edition_id == lease.edition_id,
@@ -286,46 +192,11 @@ def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _waiting_in(lease: Lease) -> tuple[ColumnElement[bool], ...]:
+def waiting_in(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     return (
         Delivery.edition_id == lease.edition_id,
         Delivery.batch == lease.batch,
         Delivery.state == DeliveryState.WAITING,
-    )
-
-
-def _readers(session: Session, lease: Lease) -> tuple[Reader, ...]:
-    rows = session.execute(
-        select(
-            Delivery.subscriber_id,
-            Delivery.list_id,
-            Subscriber.address,
-            Subscriber.name,
-            Subscription.joined_at,
-            Delivery.attempts,
-            Deferral.first_at,
-        )
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .join(
-            Subscription,
-            and_(
-                Subscription.subscriber_id == Delivery.subscriber_id,
-                Subscription.list_id == Delivery.list_id,
-            ),
-        )
-        .outerjoin(
-            Deferral,
-            and_(
-                Deferral.edition_id == Delivery.edition_id,
-                Deferral.subscriber_id == Delivery.subscriber_id,
-            ),
-        )
-        .where(*_waiting_in(lease))
-        .order_by(Delivery.subscriber_id)
-    )
-    return tuple(
-        Reader(subscriber_id, list_id, address, name, joined_at.date(), attempts, first_at)
-        for subscriber_id, list_id, address, name, joined_at, attempts, first_at in rows
     )
 
 
@@ -335,7 +206,7 @@ def _record_sent(
     changed = _changed(
         session,
         update(Delivery)
-        .where(*_waiting_in(lease), among(session, Delivery.subscriber_id, ids))
+        .where(*waiting_in(lease), among(session, Delivery.subscriber_id, ids))
         .values(
             state=DeliveryState.SENT,
             attempts=Delivery.attempts + 1,
@@ -362,7 +233,7 @@ def _record_unsent(
                 Deferral.subscriber_id == Delivery.subscriber_id,
             ),
         )
-        .where(*_waiting_in(lease), Delivery.subscriber_id == outcome.subscriber_id)
+        .where(*waiting_in(lease), Delivery.subscriber_id == outcome.subscriber_id)
     ).one_or_none()
     if before is None:
         return
@@ -376,7 +247,7 @@ def _record_unsent(
             state, reason = DeliveryState.FAILED, Reason.EXPIRED
     session.execute(
         update(Delivery)
-        .where(*_waiting_in(lease), Delivery.subscriber_id == outcome.subscriber_id)
+        .where(*waiting_in(lease), Delivery.subscriber_id == outcome.subscriber_id)
         .values(
             state=state,
             reason=reason,

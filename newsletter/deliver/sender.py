@@ -19,13 +19,13 @@ from sqlalchemy import Engine
 
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
-from newsletter.deliver import ledger
+from newsletter.deliver import claims
 from newsletter.deliver.batch_run import BatchRun, Wire
+from newsletter.deliver.claims import Claim
 from newsletter.deliver.connections import Connections
 from newsletter.deliver.dkim import Signer
 from newsletter.deliver.dkim_keys import keys_for, signing_key
 from newsletter.deliver.journal import FOLDER, Journal
-from newsletter.deliver.ledger import Claim
 from newsletter.deliver.recovery import recover
 from newsletter.deliver.transports import endpoint_of
 from newsletter.metrics import BATCHES, Stopwatch
@@ -81,7 +81,7 @@ class Sender:
 
     def has_due_work(self) -> bool:
         with reading(self._engine) as session:
-            return ledger.has_due_work(session, now=utc_now())
+            return claims.has_due_work(session, now=utc_now())
 
     def close(self) -> None:
         """Wait for a drain that is running, then close the connections and the journal."""
@@ -100,7 +100,7 @@ class Sender:
 
         while not is_over():
             with self._stopwatch.phase("claim"), transaction(self._engine) as session:
-                claim = ledger.claim(session, now=utc_now(), lease=self._lease)
+                claim = claims.claim(session, now=utc_now(), lease=self._lease)
             self._stopwatch.publish()
             if claim is None:
                 break

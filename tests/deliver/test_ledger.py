@@ -7,8 +7,8 @@ from sqlalchemy import Engine, select
 
 from newsletter.addresses import address_hash, parse_address
 from newsletter.db import reading, transaction
-from newsletter.deliver import ledger
-from newsletter.deliver.ledger import Claim
+from newsletter.deliver import claims, ledger
+from newsletter.deliver.claims import Claim
 from newsletter.deliver.outcome import Outcome, Reply, outcome_of
 from newsletter.errors import FencedError
 from newsletter.models import (
@@ -55,7 +55,7 @@ def edition_id(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def claim(engine: Engine, *, after: timedelta = timedelta()) -> Claim | None:
     with transaction(engine) as session:
-        return ledger.claim(session, now=NOW + after, lease=LEASE)
+        return claims.claim(session, now=NOW + after, lease=LEASE)
 
 
 def must_claim(engine: Engine, *, after: timedelta = timedelta()) -> Claim:
@@ -92,8 +92,8 @@ def test_readers_come_in_the_order_of_their_ids(engine: Engine, edition_id: int)
 def test_nothing_is_claimed_before_it_is_due(engine: Engine, edition_id: int) -> None:
     assert claim(engine, after=timedelta(minutes=-2)) is None
     with reading(engine) as session:
-        assert ledger.has_due_work(session, now=NOW)
-        assert not ledger.has_due_work(session, now=MORNING - LEASE)
+        assert claims.has_due_work(session, now=NOW)
+        assert not claims.has_due_work(session, now=MORNING - LEASE)
 
 
 def test_people_who_left_since_planning_are_excluded_with_the_reason(

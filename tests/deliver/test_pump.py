@@ -8,9 +8,9 @@ import redis as redis_client
 from sqlalchemy import Engine
 
 from newsletter.db import reading, transaction
-from newsletter.deliver import ledger, pump
+from newsletter.deliver import claims, ledger, pump
+from newsletter.deliver.claims import Claim
 from newsletter.deliver.journal import FOLDER
-from newsletter.deliver.ledger import Claim
 from newsletter.deliver.outcome import Reply, outcome_of
 from newsletter.models import Batch, DeliveryState, EditionState
 from newsletter.plan import planner, schedule
@@ -52,7 +52,7 @@ def edition_id(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def claim(engine: Engine) -> Claim:
     with transaction(engine) as session:
-        claimed = ledger.claim(session, now=NOW, lease=LEASE)
+        claimed = claims.claim(session, now=NOW, lease=LEASE)
     assert claimed is not None
     return claimed
 

@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import Engine
 
 from newsletter.db import reading, transaction
-from newsletter.deliver import ledger
+from newsletter.deliver import claims, ledger
+from newsletter.deliver.claims import Claim
 from newsletter.deliver.journal import FOLDER, Journal
-from newsletter.deliver.ledger import Claim
 from newsletter.deliver.outcome import Reply
 from newsletter.deliver.recovery import recover
 from newsletter.models import Batch, BatchState, DeliveryState
@@ -47,7 +47,7 @@ def dead_worker(engine: Engine, folder: Path) -> Claim:
     again, and the fourth's content had gone out when it died.
     """
     with transaction(engine) as session:
-        claim = ledger.claim(session, now=NOW, lease=LEASE)
+        claim = claims.claim(session, now=NOW, lease=LEASE)
         assert claim is not None
         upto = claim.readers[3].subscriber_id
         assert ledger.intend(session, claim.lease, upto=upto, now=NOW, extend=LEASE)
@@ -143,7 +143,7 @@ def test_a_journal_that_turns_up_late_settles_the_doubt(
     dead_worker(engine, folder)
     recover(engine, folder / "another host", now=LATER)
     with transaction(engine) as session:
-        successor = ledger.claim(session, now=LATER, lease=LEASE)
+        successor = claims.claim(session, now=LATER, lease=LEASE)
     assert successor is not None
     assert len(successor.readers) == 2
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Engine
 
 from newsletter.db import reading, transaction
-from newsletter.deliver import ledger
+from newsletter.deliver import claims, ledger
 from newsletter.deliver.outcome import Reply, outcome_of
 from newsletter.errors import NotFoundError
 from newsletter.models import EditionState, Reason, SubscriptionStatus
@@ -35,7 +35,7 @@ def test_planned_is_the_sum_of_all_that_became_of_people(engine: Engine, tmp_pat
         engine, settings_for(tmp_path), [list_id], add_transport(engine, 25)
     )
     with transaction(engine) as session:
-        claim = ledger.claim(session, now=MORNING, lease=timedelta(minutes=1))
+        claim = claims.claim(session, now=MORNING, lease=timedelta(minutes=1))
         assert claim is not None
         people = [reader.subscriber_id for reader in claim.readers]
         outcomes = [
