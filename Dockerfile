@@ -33,5 +33,5 @@ VOLUME /var/lib/newsletter
 EXPOSE 8000
 # For the default command; docker-compose.yml has a check of its own for each other process.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health/ready', timeout=4)"]
 CMD ["newsletter", "web", "--host", "0.0.0.0", "--port", "8000"]

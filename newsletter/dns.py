@@ -1,9 +1,12 @@
 """The only place that asks DNS."""
 
+from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import Any
 
 from dns.exception import DNSException
 from dns.resolver import NXDOMAIN, NoAnswer, NoResolverConfiguration, Resolver
+from dns.reversename import from_address
 
 from newsletter.errors import DnsError, InputError
 
@@ -28,14 +31,34 @@ class Dns:
 
         Raises `DnsError` when nobody answers.
         """
+        records = self._asked(name, "TXT")
+        return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in records)
+
+    def addresses(self, host: str) -> tuple[str, ...]:
+        """The host's IPv4 and IPv6 addresses; none when there is no such host.
+
+        Raises `DnsError` when nobody answers.
+        """
+        return tuple(
+            str(record.address) for kind in ("A", "AAAA") for record in self._asked(host, kind)
+        )
+
+    def names_of(self, address: str) -> tuple[str, ...]:
+        """The names that the reverse zone gives an address (PTR). Raises `DnsError`."""
+        name = from_address(address).to_text(omit_final_dot=True)
+        return tuple(
+            record.target.to_text(omit_final_dot=True).lower()
+            for record in self._asked(name, "PTR")
+        )
+
+    def _asked(self, name: str, kind: str) -> Sequence[Any]:
         try:
-            answer = self._resolver.resolve(f"{name}.", "TXT")
+            return tuple(self._resolver.resolve(f"{name}.", kind))
         except (NXDOMAIN, NoAnswer):
             return ()
         except DNSException as error:
             message = f"DNS does not answer for {name}: {error}"
             raise DnsError(message) from error
-        return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in answer)
 
     def _use(self, nameserver: str) -> None:
         host, _, port = (

@@ -41,6 +41,7 @@ PHASES = Counter("newsletter_phases", "How often a phase was gone through.", ["p
 CONNECTIONS = Gauge(
     "newsletter_smtp_connections", "Open SMTP connections.", [], multiprocess_mode="livesum"
 )
+BEATS = Counter("newsletter_beats", "Bells that beat rang.", ["job"])
 REQUESTS = Counter("newsletter_http_requests", "Answered requests.", ["route", "method", "status"])
 EVENTS_WAITING = Gauge(
     "newsletter_events_waiting",

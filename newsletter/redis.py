@@ -10,6 +10,8 @@ PREFIX = "newsletter:"
 EVENT_STREAM = PREFIX + "events"
 PUMP_TURNED = PREFIX + "pump:turned"
 """When the pump last finished a turn, in ISO 8601."""
+BEAT_RANG = PREFIX + "beat:rang"
+"""When beat last rang for anything, in ISO 8601."""
 
 
 @cache

@@ -17,8 +17,14 @@ Zone = Mapping[str, Sequence[str]]
 """TXT records by name; a record of several strings has a tab between them."""
 
 
+RecordsByType = Mapping[tuple[str, str], Sequence[str]]
+"""Records of other types as in a zone file, by type and name: `("MX", "a.example")`."""
+
+
 @contextmanager
-def running_nameserver(zone: Zone, *, rcode: dns.rcode.Rcode | None = None) -> Iterator[str]:
+def running_nameserver(
+    zone: Zone, *, others: RecordsByType | None = None, rcode: dns.rcode.Rcode | None = None
+) -> Iterator[str]:
     """Yields its address with its port. With `rcode` it answers every question so."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as endpoint:
         endpoint.bind(("127.0.0.1", 0))
@@ -31,7 +37,7 @@ def running_nameserver(zone: Zone, *, rcode: dns.rcode.Rcode | None = None) -> I
                     question, asker = endpoint.recvfrom(4096)
                 except TimeoutError:
                     continue
-                endpoint.sendto(_answer(question, zone, rcode), asker)
+                endpoint.sendto(_answer(question, zone, others or {}, rcode), asker)
 
         thread = threading.Thread(target=serve, name="nameserver")
         thread.start()
@@ -42,14 +48,24 @@ def running_nameserver(zone: Zone, *, rcode: dns.rcode.Rcode | None = None) -> I
             thread.join()
 
 
-def _answer(question: bytes, zone: Zone, rcode: dns.rcode.Rcode | None) -> bytes:
+def _answer(
+    question: bytes, zone: Zone, others: RecordsByType, rcode: dns.rcode.Rcode | None
+) -> bytes:
     query = dns.message.from_wire(question)
     response = dns.message.make_response(query)
     response.flags |= dns.flags.AA
     asked = query.question[0]
-    records = zone.get(asked.name.to_text(omit_final_dot=True))
+    name = asked.name.to_text(omit_final_dot=True)
+    records = zone.get(name)
+    kind = dns.rdatatype.to_text(asked.rdtype)
     if rcode is not None:
         response.set_rcode(rcode)
+    elif (kind, name) in others:
+        response.answer.append(
+            dns.rrset.from_text_list(asked.name, 60, "IN", kind, others[kind, name])
+        )
+    elif records is None and any(known == name for _, known in others):
+        pass  # the name is there, without records of this type
     elif records is None:
         response.set_rcode(dns.rcode.NXDOMAIN)
     elif asked.rdtype == dns.rdatatype.TXT and records:

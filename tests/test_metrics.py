@@ -9,6 +9,7 @@ from newsletter import metrics
 from newsletter.clock import utc_now
 from newsletter.models import BatchState, EditionState
 from newsletter.report.backlog import Backlog
+from newsletter.queue import Queue
 from newsletter.settings import PROJECT_ROOT, read_settings
 from newsletter.stack.ports import free_port
 from newsletter.web.metrics import Rows
@@ -87,6 +88,7 @@ def test_the_dashboard_asks_only_for_what_is_told() -> None:
     rows = Rows(
         Backlog(0.0, {EditionState.SENDING: 0}, {BatchState.READY: 0}, deferred=0, uncertain=0),
         turned_at=utc_now(),
+        bells={Queue.DELIVER: 0},
     )
 
     asked = {name for text in expressions for name in re.findall(r"newsletter_[a-z_]+", text)}

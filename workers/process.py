@@ -9,17 +9,22 @@ import threading
 from typing import Any
 
 from celery.signals import (
+    after_task_publish,
+    beat_init,
     worker_process_init,
     worker_process_shutdown,
     worker_ready,
     worker_shutting_down,
 )
+from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter import metrics
+from newsletter.clock import utc_now
 from newsletter.db import get_engine
 from newsletter.deliver.sender import Sender
 from newsletter.queue import Job, Queue, ring
+from newsletter.redis import BEAT_RANG, get_redis
 from newsletter.settings import get_settings
 from workers.app import app
 
@@ -46,6 +51,21 @@ def _stop_draining(**_: Any) -> None:
     _stopping.set()
 
 
+@beat_init.connect
+def _count_beats(**_: Any) -> None:
+    # Only in beat: workers ring too, and say nothing by it about whether beat lives.
+    after_task_publish.connect(_beat_rang)
+
+
+def _beat_rang(sender: str, **_: Any) -> None:
+    metrics.BEATS.labels(sender).inc()
+    try:
+        get_redis().set(BEAT_RANG, utc_now().isoformat())
+    except RedisError as error:
+        logger.warning("beat not noted", extra={"error": type(error).__name__})
+
+
+@beat_init.connect
 @worker_ready.connect
 def _answer_scrapes(**_: Any) -> None:
     port = get_settings().metrics_port

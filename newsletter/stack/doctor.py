@@ -17,10 +17,11 @@ from newsletter.deliver.transports import endpoint_of
 from newsletter.dns import Dns
 from newsletter.errors import DnsError, SettingError
 from newsletter.models import MailingList, Security, Transport, schema
-from newsletter.redis import PUMP_TURNED
+from newsletter.redis import BEAT_RANG, PUMP_TURNED
 from newsletter.settings import SAMPLE_SECRET, Settings
 from newsletter.stack.diagnosis import Diagnosis, Health, doubtful, fine, wrong
 from newsletter.stack.domain_records import check_alignment, check_dkim, check_dmarc, check_spf
+from newsletter.stack.reverse_names import check_reverse_names
 
 REDIS_SECONDS = 5.0
 
@@ -33,6 +34,7 @@ def examine(settings: Settings, engine: Engine, dns: Dns, *, now: datetime) -> I
     if database.health is not Health.OK:
         return  # transports and lists are rows
     yield from _transports(settings, engine)
+    yield from _reverse_names(engine, dns)
     yield from _domains(settings, engine, dns)
 
 
@@ -66,7 +68,7 @@ def _redis(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
     )
     try:
         with client:
-            turned = client.get(PUMP_TURNED)
+            turned, rang = _instant(client.get(PUMP_TURNED)), _instant(client.get(BEAT_RANG))
             policy = client.info("memory").get("maxmemory_policy", "noeviction")
     except redis.RedisError as error:
         remedy = "Start it, or correct NEWSLETTER_REDIS_URL."
@@ -77,17 +79,21 @@ def _redis(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
     else:
         remedy = "Set its maxmemory-policy to noeviction: it throws readers' opens and clicks away."
         yield doubtful("redis", f"Its maxmemory-policy is {policy}.", remedy)
-    yield _pump(datetime.fromisoformat(turned.decode()) if isinstance(turned, bytes) else None, now)
+    yield _recent("beat", rang, now, "Start beat: celery --app workers.app beat")
+    yield _recent("pump", turned, now, "Start beat, and a worker of the queue upkeep.")
 
 
-def _pump(turned_at: datetime | None, now: datetime) -> Diagnosis:
-    remedy = "Start beat, and a worker of the queue upkeep."
-    if turned_at is None:
-        return wrong("pump", "It has never turned.", remedy)
-    rests = now - turned_at
+def _instant(stored: object) -> datetime | None:
+    return datetime.fromisoformat(stored.decode()) if isinstance(stored, bytes) else None
+
+
+def _recent(subject: str, last_at: datetime | None, now: datetime, remedy: str) -> Diagnosis:
+    if last_at is None:
+        return wrong(subject, "It has never run.", remedy)
+    rests = now - last_at
     if rests > pump.RESTS:
-        return wrong("pump", f"It last turned {rests.total_seconds():.0f} s ago.", remedy)
-    return fine("pump", f"It turned {max(rests.total_seconds(), 0):.0f} s ago.")
+        return wrong(subject, f"It last ran {rests.total_seconds():.0f} s ago.", remedy)
+    return fine(subject, f"It ran {max(rests.total_seconds(), 0):.0f} s ago.")
 
 
 def _transports(settings: Settings, engine: Engine) -> Iterator[Diagnosis]:
@@ -123,6 +129,16 @@ async def _greet(endpoint: Endpoint) -> frozenset[str]:
     connection = await SmtpConnection.open(endpoint)
     await connection.quit()
     return connection.extensions
+
+
+def _reverse_names(engine: Engine, dns: Dns) -> Iterator[Diagnosis]:
+    with reading(engine) as session:
+        hosts = session.scalars(select(Transport.host).distinct().order_by(Transport.host)).all()
+    for host in hosts:
+        try:
+            yield from check_reverse_names(dns, host)
+        except DnsError as error:
+            yield doubtful(f"PTR of {host}", str(error), "Look at the name server.")
 
 
 def _domains(settings: Settings, engine: Engine, dns: Dns) -> Iterator[Diagnosis]:

@@ -81,7 +81,7 @@ def running_system(
 
 def _wait_until_ready(system: System) -> None:
     deadline = time.monotonic() + START_SECONDS
-    for port, path in ((system.ports.mailbox, "/api/count"), (system.ports.web, "/readyz")):
+    for port, path in ((system.ports.mailbox, "/api/count"), (system.ports.web, "/health/ready")):
         while True:
             system.processes.require_alive()
             try:

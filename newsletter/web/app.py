@@ -50,8 +50,8 @@ def create_app(*, settings: Settings | None = None, engine: Engine | None = None
         Route("/c/{token}/{number}", tracking.click),
         Route("/u/{token}", unsubscribe, methods=METHODS),
         Route("/e/{public_id}", edition),
-        Route("/healthz", health.live),
-        Route("/readyz", health.ready),
+        Route("/health/live", health.live),
+        Route("/health/ready", health.ready),
         Route("/metrics", metrics),
     ]
     static = StaticFiles(directory=STATIC)

@@ -1,11 +1,13 @@
 """Counts requests, and answers Prometheus: what the processes counted, and what is on its way."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from ipaddress import ip_address
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -16,10 +18,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from newsletter.clock import utc_now
 from newsletter.db import reading
 from newsletter.metrics import CONTENT_TYPE_LATEST, REQUESTS, exposition, is_bearer
+from newsletter.queue import Queue
 from newsletter.report.backlog import Backlog, read_backlog
 from newsletter.settings import Settings
 from newsletter.web.deps import Deps, deps_of
-from newsletter.web.health import pump_turned_at
+from newsletter.web.health import REDIS_SECONDS, pump_turned_at
 from newsletter.web.pages import NO_STORE
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
@@ -61,17 +64,21 @@ async def metrics(request: Request) -> Response:
     if not _may_read(deps.settings, request):
         raise HTTPException(404)
     turned_at = await pump_turned_at(deps)
+    bells = await _bells_waiting(deps)
     backlog = await run_in_threadpool(_backlog, deps)
-    text = exposition([Rows(backlog, turned_at)])
+    text = exposition([Rows(backlog, turned_at, bells)])
     return Response(text, headers={**NO_STORE, "Content-Type": CONTENT_TYPE_LATEST})
 
 
 class Rows(Collector):
     """What the rows say. What cannot be had, because its store is away, is left out."""
 
-    def __init__(self, backlog: Backlog | None, turned_at: datetime | None) -> None:
+    def __init__(
+        self, backlog: Backlog | None, turned_at: datetime | None, bells: Mapping[Queue, int]
+    ) -> None:
         self._backlog = backlog
         self._turned_at = turned_at
+        self._bells = bells
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         if self._turned_at is not None:
@@ -80,6 +87,13 @@ class Rows(Collector):
                 "When the pump last finished a turn.",
                 value=self._turned_at.timestamp(),
             )
+        if self._bells:
+            waiting = GaugeMetricFamily(
+                "newsletter_bells_waiting", "Doorbells that no worker took yet.", labels=["queue"]
+            )
+            for queue, count in self._bells.items():
+                waiting.add_metric([queue], count)
+            yield waiting
         if self._backlog is not None:
             yield from _of_backlog(self._backlog)
 
@@ -106,6 +120,15 @@ def _of_backlog(backlog: Backlog) -> Iterator[GaugeMetricFamily]:
     deliveries.add_metric(["deferred"], backlog.deferred)
     deliveries.add_metric(["uncertain"], backlog.uncertain)
     yield deliveries
+
+
+async def _bells_waiting(deps: Deps) -> dict[Queue, int]:
+    """Nothing when Redis does not say: the broker keeps a list by each queue's name."""
+    try:
+        async with asyncio.timeout(REDIS_SECONDS):
+            return {queue: await deps.redis.llen(queue) for queue in Queue}
+    except (RedisError, TimeoutError):
+        return {}
 
 
 def _may_read(settings: Settings, request: Request) -> bool:

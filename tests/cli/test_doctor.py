@@ -18,7 +18,7 @@ from newsletter.deliver.dkim_keys import dns_record, signing_key
 from newsletter.devmail.peer import DevMail
 from newsletter.errors import InputError
 from newsletter.models import DkimKey, Security, Transport
-from newsletter.redis import PUMP_TURNED
+from newsletter.redis import BEAT_RANG, PUMP_TURNED
 from newsletter.settings import get_settings
 from newsletter.stack.ports import free_port
 from tests.nameserver import running_nameserver
@@ -52,6 +52,8 @@ def _own_installation(
 
 
 def turn_pump(redis: "redis_client.Redis", *, ago: timedelta = timedelta()) -> None:
+    """And have beat ring for it."""
+    redis.set(BEAT_RANG, (utc_now() - ago).isoformat())
     redis.set(PUMP_TURNED, (utc_now() - ago).isoformat())
 
 
@@ -85,8 +87,10 @@ def test_a_sound_installation_has_no_errors(redis: "redis_client.Redis", smtpd: 
         "settings": "warning",
         "database": "ok",
         "redis": "ok",
+        "beat": "ok",
         "pump": "ok",
         "transport devmail": "ok",
+        "PTR of 127.0.0.1": "warning",
         "SPF of mail.harbour.example": "ok",
         "DMARC of harbour.example": "ok",
         "DKIM key s1._domainkey.harbour.example": "ok",
@@ -104,9 +108,8 @@ def test_every_error_says_what_to_do(redis: "redis_client.Redis") -> None:
         result = examine(nameserver)
 
     assert result.exit_code == 1
-    assert re.search(
-        r"error    pump: It last turned 30\d s ago\.\n         Start beat", result.output
-    )
+    assert re.search(r"error    pump: It last ran 30\d s ago\.\n         Start beat", result.output)
+    assert re.search(r"error    beat: It last ran 30\d s ago\.\n         Start beat", result.output)
     assert "error    transport devmail: cannot connect to 127.0.0.1" in result.output
     assert "error    SPF of mail.harbour.example: There is no record." in result.output
     assert 'Publish at _dmarc.harbour.example: "v=DMARC1; p=none"' in result.output
@@ -146,6 +149,7 @@ def test_tables_of_another_version_end_the_examination(
         "settings": "warning",
         "database": "error",
         "redis": "ok",
+        "beat": "ok",
         "pump": "ok",
     }
 

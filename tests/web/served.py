@@ -90,7 +90,7 @@ def _wait_until_live(server: Server, log: Path) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and server.process.poll() is None:
         try:
-            if server.get("/healthz").status == 200:
+            if server.get("/health/live").status == 200:
                 return
         except OSError:
             time.sleep(0.05)

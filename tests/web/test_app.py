@@ -114,7 +114,7 @@ def test_no_other_name_has_a_page(client: TestClient, public_id: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/o/x", "/c/x/1", "/u/x", "/e/x", "/healthz", "/readyz", "/static/site.css", "/nowhere"],
+    ["/", "/o/x", "/c/x/1", "/u/x", "/e/x", "/health/live", "/health/ready", "/static/site.css", "/nowhere"],
 )
 def test_every_answer_is_guarded_and_sets_no_cookie(client: TestClient, path: str) -> None:
     """S-32."""
@@ -162,7 +162,7 @@ def test_other_methods_are_refused(client: TestClient, method: str) -> None:
 def test_the_web_is_ready_when_both_stores_are(
     client: TestClient, redis: "redis_client.Redis"
 ) -> None:
-    answer = client.get("/readyz")
+    answer = client.get("/health/ready")
 
     assert answer.status_code == 200
     assert answer.json() == {
@@ -179,7 +179,7 @@ def test_a_pump_that_stands_still_is_told_of_and_keeps_no_reader_away(
 ) -> None:
     redis.set(PUMP_TURNED, (utc_now() - timedelta(seconds=seconds)).isoformat())
 
-    answer = client.get("/readyz")
+    answer = client.get("/health/ready")
 
     assert answer.status_code == 200
     assert answer.json()["pump"] == told
@@ -192,7 +192,7 @@ def test_the_web_lives_but_is_not_ready_without_its_stores(tmp_path: Path) -> No
     with TestClient(
         create_app(settings=settings_for(nowhere, tmp_path), engine=unmigrated)
     ) as client:
-        live, ready = client.get("/healthz"), client.get("/readyz")
+        live, ready = client.get("/health/live"), client.get("/health/ready")
 
     assert live.status_code == 200
     assert ready.status_code == 503
@@ -212,7 +212,7 @@ def test_while_the_database_is_away_a_reader_is_asked_to_come_back(
 
     with TestClient(app) as client:
         page = client.get(f"/u/{tokens().unsubscribe(SubscriptionRef(1, 1, 1))}")
-        ready = client.get("/readyz")
+        ready = client.get("/health/ready")
 
     assert (page.status_code, ready.status_code) == (503, 503)
     assert page.headers["retry-after"] == "30"

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from newsletter.clock import utc_now
 from newsletter.db import transaction
 from newsletter.models import CompiledEdition, EditionList
+from newsletter.queue import Queue
 from newsletter.redis import PUMP_TURNED
 from newsletter.stack.ports import free_port
 from newsletter.web.app import create_app
@@ -154,3 +155,15 @@ def test_the_served_processes_count_together(
 
     assert told["newsletter_http_requests_total", "GET", "/o/{token}", "200"] == 3
     assert told["newsletter_events_waiting",] == 0
+
+
+def test_doorbells_that_nobody_took_are_counted_by_queue(
+    engine: Engine, redis_server: str, redis: "redis_client.Redis", tmp_path: Path
+) -> None:
+    redis.rpush(Queue.DELIVER, "a bell", "another")
+
+    with client_of(engine, redis_server, tmp_path) as client:
+        told = samples(client.get("/metrics").text)
+
+    assert told["newsletter_bells_waiting", "deliver"] == 2
+    assert told["newsletter_bells_waiting", "upkeep"] == 0

@@ -2,13 +2,17 @@
 
 import http.client
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import redis as redis_client
 from sqlalchemy import Engine
 
+from newsletter.clock import utc_now
 from newsletter.devmail.peer import DevMail
 from newsletter.queue import Queue
+from newsletter.redis import BEAT_RANG
 from newsletter.stack.ports import free_port
 from newsletter.stack.processes import Processes
 from tests.newsroom import add_list, add_readers, add_transport, sending_edition, settings_for
@@ -52,13 +56,33 @@ def test_the_main_process_tells_what_its_children_sent(
     assert "newsletter_smtp_connections" in told
 
 
+def test_beat_tells_what_it_rings_for(
+    database_url: str, redis_server: str, redis: "redis_client.Redis", tmp_path: Path
+) -> None:
+    port = free_port()
+    settings = settings_for(
+        tmp_path, database_url=database_url, redis_url=redis_server, metrics_port=port
+    )
+
+    with Processes(settings.environment(), tmp_path / "logs") as processes:
+        processes.start(
+            "beat", ["celery", "--app", "workers.app", "beat", "-s", str(tmp_path / "beat")]
+        )
+        told = wait_for(port, 'newsletter_beats_total{job="newsletter.pump"}')
+
+    assert 'newsletter_beats_total{job="newsletter.record_events"}' in told
+    rang_at = redis.get(BEAT_RANG)
+    assert isinstance(rang_at, bytes)
+    assert utc_now() - datetime.fromisoformat(rang_at.decode()) < timedelta(minutes=1)
+
+
 def wait_for(port: int, line: str) -> str:
     """The text of the first scrape with this line, and with the batch that it belongs to done."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     told = ""
     while time.monotonic() < deadline:
         told = scrape(port)
-        if line in told and "newsletter_batches_total{" in told:
+        if line in told and ("newsletter_batches_total{" in told or "newsletter_beats" in told):
             return told
         time.sleep(0.1)
     raise TimeoutError(told)
