@@ -19,6 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class Queue(StrEnum):
+    SYSTEM = "system"
     DELIVER = "deliver"
     UPKEEP = "upkeep"
     FEEDBACK = "feedback"
@@ -29,6 +30,8 @@ class Job(StrEnum):
     DRAIN = "newsletter.drain"
     PUMP = "newsletter.pump"
     RECORD_EVENTS = "newsletter.record_events"
+    SEND_SYSTEM_MAIL = "newsletter.send_system_mail"
+    FORGET_SYSTEM_MAIL = "newsletter.forget_system_mail"
 
 
 QUEUE_OF = {
@@ -36,6 +39,8 @@ QUEUE_OF = {
     Job.DRAIN: Queue.DELIVER,
     Job.PUMP: Queue.UPKEEP,
     Job.RECORD_EVENTS: Queue.FEEDBACK,
+    Job.SEND_SYSTEM_MAIL: Queue.SYSTEM,
+    Job.FORGET_SYSTEM_MAIL: Queue.UPKEEP,
 }
 
 

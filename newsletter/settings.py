@@ -33,6 +33,7 @@ TEMPLATES = PROJECT_ROOT / "templates"
 SAMPLE_SECRET = "sample-secret-for-trying-only-never-for-production"  # noqa: S105
 SHORTEST_SECRET = 32
 _KEY_NUMBER = re.compile(r"[0-9]{1,3}")
+_ADDRESS = re.compile(r"[^\s@<>,;]+@[^\s@<>,;]+\.[^\s@<>,;]+")
 
 
 class _FileSource(PydanticBaseSettingsSource):
@@ -80,10 +81,16 @@ class Settings(BaseSettings):
     """How long to wait for the answer to a message's final dot (RFC 5321 section 4.5.3.2.6)."""
     poll_seconds: float = Field(default=5.0, gt=0)
     """How often a worker looks for due work by itself when no doorbell rings."""
+    desk_addresses: str | None = None
+    """Who is told by mail when something needs a person; comma separated."""
+    test_sends_per_minute: int = Field(default=30, ge=1)
+    """Of all editions and editors together."""
     metrics_token: str | None = Field(default=None, min_length=16)
     """Whoever shows it as a bearer token may read the metrics."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     """Where a worker's main process answers scrapes; None: nowhere."""
+    clock_shift_path: Path | None = None
+    """A file with the seconds that this system's clock is to be wrong by: a drill sets it."""
 
     @classmethod
     def settings_customise_sources(
@@ -113,10 +120,18 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return tuple(keys)
 
-    @field_validator("metrics_token", "metrics_port", mode="before")
+    @field_validator("metrics_token", "metrics_port", "clock_shift_path", mode="before")
     @classmethod
     def _read_empty_as_unset(cls, value: object) -> object:
         return None if value == "" else value
+
+    @field_validator("desk_addresses")
+    @classmethod
+    def _check_desk_addresses(cls, value: str | None) -> str | None:
+        if value and not all(_ADDRESS.fullmatch(each.strip()) for each in value.split(",")):
+            message = "write it as desk@example.org,chief@example.org"
+            raise ValueError(message)
+        return value
 
     @field_validator("database_url")
     @classmethod
@@ -154,6 +169,9 @@ class Settings(BaseSettings):
             raise ValueError(message)
         if any(len(secret) < SHORTEST_SECRET for secret in secrets):
             message = f"SECRET_KEYS and ADDRESS_KEY need at least {SHORTEST_SECRET} characters each"
+            raise ValueError(message)
+        if self.clock_shift_path is not None:
+            message = "CLOCK_SHIFT_PATH makes the clock wrong, which is for drills only: unset it"
             raise ValueError(message)
         if not self.base_url.startswith("https://"):
             message = "BASE_URL must be https in production: one-click unsubscribe needs it"

@@ -16,6 +16,8 @@ from enum import StrEnum
 from newsletter.errors import TokenError
 
 MAC_BYTES = 16
+FIRST_TEST_READER = 1 << 47
+"""Ids from here on are no subscriber's: each stands for one test mail, whose links change nothing."""
 RETURN_PATH_MAC_BYTES = 10  # keeps the local part of a return path below 64 octets
 
 
@@ -35,6 +37,10 @@ class DeliveryRef:
     edition_id: int
     subscriber_id: int
 
+    @property
+    def is_test(self) -> bool:
+        return self.subscriber_id >= FIRST_TEST_READER
+
     def pack(self) -> bytes:
         return self.edition_id.to_bytes(4) + self.subscriber_id.to_bytes(6)
 
@@ -46,6 +52,10 @@ class SubscriptionRef:
     list_id: int
     edition_id: int
     subscriber_id: int
+
+    @property
+    def is_test(self) -> bool:
+        return self.subscriber_id >= FIRST_TEST_READER
 
     def pack(self) -> bytes:
         return (

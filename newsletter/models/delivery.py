@@ -101,6 +101,8 @@ class Batch(Model):
     lease_until: Mapped[datetime | None]
     intent_upto: Mapped[int] = mapped_column(BigInteger, default=0)
     """Nobody with a greater subscriber id has been put on the wire under this claim."""
+    revision: Mapped[int | None] = mapped_column(SmallInteger)
+    """What the last claim sent; None before the first."""
     people: Mapped[int] = mapped_column(default=0)
     sent: Mapped[int] = mapped_column(default=0)
     deferred: Mapped[int] = mapped_column(default=0)
@@ -158,6 +160,8 @@ class Attempt(Model):
     edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"))
     subscriber_id: Mapped[int] = mapped_column(BigInteger)
     at: Mapped[datetime]
+    lease_token: Mapped[int | None]
+    """The claim that it was made under; None: by whoever has no claim."""
     state: Mapped[DeliveryState] = mapped_column(SmallEnum(DeliveryState))
     reason: Mapped[Reason] = mapped_column(SmallEnum(Reason))
     code: Mapped[int | None] = mapped_column(SmallInteger)
@@ -165,4 +169,13 @@ class Attempt(Model):
     """RFC 3463 status code, when the server gave one."""
     reply: Mapped[str] = mapped_column(String(500), default="")
 
-    __table_args__ = (Index(None, "edition_id", "subscriber_id"),)
+    __table_args__ = (
+        Index(None, "edition_id", "subscriber_id"),
+        # What the policy for doubts reads.
+        Index(
+            "ix_attempt_doubt",
+            "at",
+            postgresql_where=text("state = 5"),
+            sqlite_where=text("state = 5"),
+        ),
+    )

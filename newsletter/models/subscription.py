@@ -16,6 +16,13 @@ class OptIn(StrEnum):
     DOUBLE = "double"
 
 
+class OnUncertain(StrEnum):
+    """What happens by itself to a delivery in doubt: nothing, or it is sent once more."""
+
+    HOLD = "hold"
+    RESEND = "resend"
+
+
 class MailingList(Model):
     """What people subscribe to; it carries the masthead and the sender."""
 
@@ -35,6 +42,9 @@ class MailingList(Model):
     """None: replies go to the sender's address."""
     postal_address: Mapped[str] = mapped_column(String(500))
     opt_in: Mapped[OptIn] = mapped_column(default=OptIn.DOUBLE)
+    on_uncertain: Mapped[OnUncertain] = mapped_column(
+        default=OnUncertain.HOLD, server_default=OnUncertain.HOLD.value
+    )
     transport_id: Mapped[int | None] = mapped_column(ForeignKey("transport.id"))
     """None: the installation's first transport."""
     created_at: Mapped[datetime]
