@@ -25,6 +25,18 @@ def shift_by(file: Path | None) -> None:
     _shift_file = file
 
 
+def _ahead() -> timedelta:
+    """How far the wall clock is ahead of the monotonic one; only changes of it mean anything."""
+    return utc_now() - datetime.fromtimestamp(time.monotonic(), UTC)
+
+
+def _shift(file: Path) -> timedelta:
+    try:
+        return timedelta(seconds=float(file.read_text()))
+    except (OSError, ValueError):  # not written yet, or being written
+        return timedelta()
+
+
 class Steadiness:
     """Compares the wall clock with the monotonic one, which nobody sets."""
 
@@ -54,15 +66,3 @@ _steadiness = Steadiness()
 def is_steady(*, rest: timedelta) -> bool:
     """Was this process's wall clock set by less than a minute, or longer than `rest` ago?"""
     return _steadiness.is_steady(rest=rest)
-
-
-def _ahead() -> timedelta:
-    """How far the wall clock is ahead of the monotonic one; only changes of it mean anything."""
-    return utc_now() - datetime.fromtimestamp(time.monotonic(), UTC)
-
-
-def _shift(file: Path) -> timedelta:
-    try:
-        return timedelta(seconds=float(file.read_text()))
-    except (OSError, ValueError):  # not written yet, or being written
-        return timedelta()

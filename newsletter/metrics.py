@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["CONTENT_TYPE_LATEST"]
 
 MESSAGES = Counter("newsletter_messages", "Outcomes of tries on the wire.", ["outcome"])
+SYSTEM_MAIL = Counter(
+    "newsletter_system_mail", "Outcomes of tries at single mails.", ["kind", "outcome"]
+)
 BATCHES = Counter("newsletter_batches", "Batches that a worker let go of.", ["end"])
 PHASE_SECONDS = Counter(
     "newsletter_phase_seconds", "Time spent in a phase; phases of many messages overlap.", ["phase"]

@@ -30,6 +30,8 @@ class Job(StrEnum):
     DRAIN = "newsletter.drain"
     PUMP = "newsletter.pump"
     RECORD_EVENTS = "newsletter.record_events"
+    SETTLE_DOUBTS = "newsletter.settle_doubts"
+    RESOLVE_DOMAINS = "newsletter.resolve_domains"
     SEND_SYSTEM_MAIL = "newsletter.send_system_mail"
     FORGET_SYSTEM_MAIL = "newsletter.forget_system_mail"
 
@@ -39,6 +41,8 @@ QUEUE_OF = {
     Job.DRAIN: Queue.DELIVER,
     Job.PUMP: Queue.UPKEEP,
     Job.RECORD_EVENTS: Queue.FEEDBACK,
+    Job.SETTLE_DOUBTS: Queue.UPKEEP,
+    Job.RESOLVE_DOMAINS: Queue.UPKEEP,
     Job.SEND_SYSTEM_MAIL: Queue.SYSTEM,
     Job.FORGET_SYSTEM_MAIL: Queue.UPKEEP,
 }

@@ -79,12 +79,20 @@ class Settings(BaseSettings):
     """How long a claimed batch belongs to its worker without a sign of life."""
     dot_timeout_seconds: float = Field(default=600.0, gt=0)
     """How long to wait for the answer to a message's final dot (RFC 5321 section 4.5.3.2.6)."""
+    retry_hours: float = Field(default=24.0, ge=1, le=120)
+    """How long after its first try a deferred delivery is tried again."""
     poll_seconds: float = Field(default=5.0, gt=0)
     """How often a worker looks for due work by itself when no doorbell rings."""
     desk_addresses: str | None = None
     """Who is told by mail when something needs a person; comma separated."""
     test_sends_per_minute: int = Field(default=30, ge=1)
     """Of all editions and editors together."""
+    messages_per_second: float | None = Field(default=None, gt=0)
+    """Over all transports and processes; None: only the transports and providers limit."""
+    deliver_processes: int = Field(default=8, ge=1)
+    """Among how many the limits are divided while Redis cannot be asked and never could."""
+    mx_lookups: bool = True
+    """Ask DNS who takes a domain's mail; else known domains are told by their names."""
     metrics_token: str | None = Field(default=None, min_length=16)
     """Whoever shows it as a bearer token may read the metrics."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
@@ -120,7 +128,14 @@ class Settings(BaseSettings):
             raise ValueError(message)
         return tuple(keys)
 
-    @field_validator("metrics_token", "metrics_port", "clock_shift_path", mode="before")
+    @field_validator(
+        "desk_addresses",
+        "messages_per_second",
+        "metrics_token",
+        "metrics_port",
+        "clock_shift_path",
+        mode="before",
+    )
     @classmethod
     def _read_empty_as_unset(cls, value: object) -> object:
         return None if value == "" else value

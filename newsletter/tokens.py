@@ -12,6 +12,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from newsletter.errors import TokenError
 
@@ -19,6 +20,9 @@ MAC_BYTES = 16
 FIRST_TEST_READER = 1 << 47
 """Ids from here on are no subscriber's: each stands for one test mail, whose links change nothing."""
 RETURN_PATH_MAC_BYTES = 10  # keeps the local part of a return path below 64 octets
+MASK_BYTES = 14  # as long as the longest ids; shorter ones take the first of them
+
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Purpose(StrEnum):
@@ -63,24 +67,37 @@ class SubscriptionRef:
         )
 
 
+class LetterTokens(NamedTuple):
+    """All that one reader's message carries, as ASCII; a tuple because one is made per message."""
+
+    opened: bytes
+    click: bytes
+    unsubscribe: bytes
+    message_id: bytes
+    return_path: bytes
+
+
 class _Keys:
     """One secret's two keyed hashes for one purpose, set up once and copied per token."""
 
-    def __init__(self, secret: str, purpose: Purpose, mac_bytes: int) -> None:
+    def __init__(self, number: int, secret: str, purpose: Purpose, mac_bytes: int) -> None:
         key = hashlib.sha256(secret.encode()).digest()
-        self._mac = hashlib.blake2b(key=key, person=purpose.encode(), digest_size=mac_bytes)
-        self._mask = hashlib.blake2b(key=key, person=b"mask", digest_size=14)
+        self._number = number.to_bytes()
+        mac = hashlib.blake2b(key=key, person=purpose.encode(), digest_size=mac_bytes)
+        mask = hashlib.blake2b(key=key, person=b"mask", digest_size=MASK_BYTES)
+        self._new_mac, self._new_mask = mac.copy, mask.copy
 
     def seal(self, ids: bytes) -> bytes:
-        mac = self._mac.copy()
+        """The whole token, raw: the key's number, the masked ids and the MAC."""
+        mac = self._new_mac()
         mac.update(ids)
         tag = mac.digest()
-        return self._masked(ids, tag) + tag
+        return self._number + self._masked(ids, tag) + tag
 
     def open(self, sealed: bytes, ids_length: int) -> bytes:
         masked, tag = sealed[:ids_length], sealed[ids_length:]
         ids = self._masked(masked, tag)
-        mac = self._mac.copy()
+        mac = self._new_mac()
         mac.update(ids)
         if not hmac.compare_digest(mac.digest(), tag):
             message = "unknown token"
@@ -88,10 +105,11 @@ class _Keys:
         return ids
 
     def _masked(self, ids: bytes, tag: bytes) -> bytes:
-        mask = self._mask.copy()
+        mask = self._new_mask()
         mask.update(tag)
-        pad = mask.digest()[: len(ids)]
-        return (int.from_bytes(ids) ^ int.from_bytes(pad)).to_bytes(len(ids))
+        length = len(ids)
+        pad = int.from_bytes(mask.digest()[:length])
+        return (int.from_bytes(ids) ^ pad).to_bytes(length)
 
 
 class Tokens:
@@ -101,9 +119,9 @@ class Tokens:
     """
 
     def __init__(self, secret_keys: tuple[tuple[int, str], ...]) -> None:
-        self._newest = secret_keys[0][0]
         self._keys = {
             (number, purpose): _Keys(
+                number,
                 secret,
                 purpose,
                 RETURN_PATH_MAC_BYTES if purpose is Purpose.RETURN_PATH else MAC_BYTES,
@@ -111,10 +129,32 @@ class Tokens:
             for number, secret in secret_keys
             for purpose in Purpose
         }
+        newest = secret_keys[0][0]
+        self._seal = {purpose: self._keys[newest, purpose].seal for purpose in Purpose}
+        self._of_letter = (
+            self._seal[Purpose.OPEN],
+            self._seal[Purpose.CLICK],
+            self._seal[Purpose.UNSUBSCRIBE],
+            self._seal[Purpose.MESSAGE_ID],
+            self._seal[Purpose.RETURN_PATH],
+        )
 
     def delivery(self, purpose: Purpose, ref: DeliveryRef) -> str:
         """36 characters of `[A-Za-z0-9_-]`."""
-        return _base64(self._sealed(purpose, ref.pack()))
+        return _base64(self._seal[purpose](ref.pack())).decode()
+
+    def of_letter(self, ref: SubscriptionRef) -> LetterTokens:
+        """The same tokens as one by one, for the path that every message takes."""
+        packed = ref.pack()
+        delivery = packed[4:]
+        opened, click, unsubscribe, message_id, return_path = self._of_letter
+        return LetterTokens(
+            _base64(opened(delivery)),
+            _base64(click(delivery)),
+            _base64(unsubscribe(packed)),
+            _base64(message_id(delivery)),
+            binascii.hexlify(return_path(delivery)),
+        )
 
     def read_delivery(self, purpose: Purpose, token: str) -> DeliveryRef:
         """Raises `TokenError` for anything that `delivery` did not make for this purpose."""
@@ -123,7 +163,7 @@ class Tokens:
 
     def unsubscribe(self, ref: SubscriptionRef) -> str:
         """42 characters of `[A-Za-z0-9_-]`."""
-        return _base64(self._sealed(Purpose.UNSUBSCRIBE, ref.pack()))
+        return _base64(self._seal[Purpose.UNSUBSCRIBE](ref.pack())).decode()
 
     def read_unsubscribe(self, token: str) -> SubscriptionRef:
         """Raises `TokenError` for anything that `unsubscribe` did not make."""
@@ -134,7 +174,7 @@ class Tokens:
 
     def return_path(self, ref: DeliveryRef) -> str:
         """42 characters of `[0-9a-f]`, safe where a server changes the case of local parts."""
-        return self._sealed(Purpose.RETURN_PATH, ref.pack()).hex()
+        return self._seal[Purpose.RETURN_PATH](ref.pack()).hex()
 
     def read_return_path(self, token: str) -> DeliveryRef:
         """Raises `TokenError` for anything that `return_path` did not make; case is ignored."""
@@ -144,9 +184,6 @@ class Tokens:
             raise _unknown() from error
         ids = self._opened(Purpose.RETURN_PATH, sealed, 10)
         return DeliveryRef(int.from_bytes(ids[:4]), int.from_bytes(ids[4:]))
-
-    def _sealed(self, purpose: Purpose, ids: bytes) -> bytes:
-        return self._newest.to_bytes() + self._keys[self._newest, purpose].seal(ids)
 
     def _opened(self, purpose: Purpose, sealed: bytes, ids_length: int) -> bytes:
         mac_bytes = RETURN_PATH_MAC_BYTES if purpose is Purpose.RETURN_PATH else MAC_BYTES
@@ -162,8 +199,8 @@ def _unknown() -> TokenError:
     return TokenError("unknown token")
 
 
-def _base64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+def _base64(raw: bytes) -> bytes:
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=")
 
 
 def _unbase64(token: str) -> bytes:
@@ -171,6 +208,6 @@ def _unbase64(token: str) -> bytes:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise _unknown() from error
-    if _base64(raw) != token:  # unused trailing bits would give one token several spellings
+    if _base64(raw) != token.encode():  # unused trailing bits would give one token several spellings
         raise _unknown()
     return raw

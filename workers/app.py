@@ -1,4 +1,4 @@
-"""The Celery application: `celery -A workers.app worker -Q deliver,upkeep,feedback`.
+"""The Celery application: `celery -A workers.app worker -Q system,deliver,upkeep,feedback`.
 
 A task here is a doorbell. What it leads to is decided by rows, so the settings choose what is
 cheap and stops fast over what promises delivery: the pump rings again for whatever was lost.
@@ -6,6 +6,7 @@ cheap and stops fast over what promises delivery: the pump rings again for whate
 
 from celery import Celery
 
+from newsletter.clock import shift_by
 from newsletter.logs import set_up_logging
 from newsletter.queue import QUEUE_OF, Queue
 from newsletter.settings import get_settings, share_metrics
@@ -41,5 +42,6 @@ app.conf.update(
     timezone="UTC",
 )
 set_up_logging(settings)
+shift_by(settings.clock_shift_path)
 if settings.metrics_port is not None:
     share_metrics()  # before the tasks are imported, and the pool forks

@@ -1,5 +1,5 @@
-"""What one worker process owns: its sender, made after the fork, and a look at the database of its
-own for when no doorbell rings.
+"""What one worker process owns: its sender or its post office, made after the fork, and a look at the
+database of its own for when no doorbell rings.
 """
 
 import logging
@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from newsletter import metrics
 from newsletter.clock import utc_now
 from newsletter.db import get_engine
+from newsletter.deliver.post_office import PostOffice
 from newsletter.deliver.sender import Sender
 from newsletter.queue import Job, Queue, ring
 from newsletter.redis import BEAT_RANG, get_redis
@@ -37,6 +38,7 @@ EXIT_BROKEN = 70
 _stopping = multiprocessing.Event()
 _ended = threading.Event()
 _sender: Sender | None = None
+_post_office: PostOffice | None = None
 
 
 def drain() -> None:
@@ -44,6 +46,12 @@ def drain() -> None:
     assert _sender is not None
     if _sender.drain(seconds=DRAIN_SECONDS, should_stop=_stopping.is_set):
         ring(Job.PUMP)  # the last batch of an edition ends it
+
+
+def send_system_mail() -> None:
+    """Say that mail may be due; the post office sends it beside whatever it is sending."""
+    assert _post_office is not None
+    _post_office.nudge()
 
 
 @worker_shutting_down.connect
@@ -79,13 +87,15 @@ def _answer_scrapes(**_: Any) -> None:
 
 @worker_process_init.connect
 def _begin(**_: Any) -> None:
-    global _sender
+    global _sender, _post_office
     # Celery logs an exception in here and goes on with a broken child: better none.
     try:
         get_engine().dispose(close=False)
         if Queue.DELIVER in app.amqp.queues.consume_from:
             _sender = Sender(get_engine(), get_settings())
             threading.Thread(target=_look_for_work, name="self-poll", daemon=True).start()
+        if Queue.SYSTEM in app.amqp.queues.consume_from:
+            _post_office = PostOffice(get_engine(), get_settings())
     except BaseException:
         logger.exception("worker process cannot begin")
         os._exit(EXIT_BROKEN)
@@ -96,6 +106,8 @@ def _end(**_: Any) -> None:
     _ended.set()
     if _sender is not None:
         _sender.close()
+    if _post_office is not None:
+        _post_office.close()
     metrics.forget_process(os.getpid())
 
 

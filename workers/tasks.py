@@ -2,8 +2,11 @@
 
 from newsletter.clock import utc_now
 from newsletter.db import get_engine
-from newsletter.deliver import pump
+from newsletter.deliver import pump, system_mail
 from newsletter.deliver.journal import FOLDER
+from newsletter.deliver.resolver import resolve_domains
+from newsletter.deliver.settling import settle_by_policy
+from newsletter.dns import Dns
 from newsletter.plan.planner import plan_edition
 from newsletter.queue import Job
 from newsletter.redis import PUMP_TURNED, get_redis
@@ -29,6 +32,27 @@ def turn_pump() -> None:
     get_redis().set(PUMP_TURNED, utc_now().isoformat())
 
 
+@app.task(name=Job.SETTLE_DOUBTS)
+def settle_doubts() -> None:
+    settle_by_policy(get_engine(), now=utc_now())
+
+
 @app.task(name=Job.RECORD_EVENTS)
 def record_events() -> None:
     write_events(get_engine(), get_redis(), now=utc_now())
+
+
+@app.task(name=Job.RESOLVE_DOMAINS)
+def find_mail_hosts() -> None:
+    dns = Dns() if get_settings().mx_lookups else None
+    resolve_domains(get_engine(), dns, now=utc_now())
+
+
+@app.task(name=Job.SEND_SYSTEM_MAIL)
+def send_system_mail() -> None:
+    process.send_system_mail()
+
+
+@app.task(name=Job.FORGET_SYSTEM_MAIL)
+def forget_system_mail() -> None:
+    system_mail.forget_old(get_engine(), now=utc_now())

@@ -12,10 +12,29 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(seconds=2),
         "options": {"expires": 10},
     },
+    # Kept for days; nobody notices whether one of them is an hour longer.
+    "forget system mail": {
+        "task": Job.FORGET_SYSTEM_MAIL.value,
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600},
+    },
+    # A list that wants doubts sent again waits five minutes for each; one more is not noticed.
+    "settle doubts": {
+        "task": Job.SETTLE_DOUBTS.value,
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 50},
+    },
     # An editor who watches the figures sees an open within this time.
     "record events": {
         "task": Job.RECORD_EVENTS.value,
         "schedule": timedelta(seconds=2),
         "options": {"expires": 10},
+    },
+    # New domains have a route of their own before the next edition is planned; one query if there
+    # is none and no answer has become too old.
+    "resolve domains": {
+        "task": Job.RESOLVE_DOMAINS.value,
+        "schedule": timedelta(seconds=30),
+        "options": {"expires": 60},
     },
 }

@@ -19,8 +19,8 @@ from sqlalchemy.orm import Session
 
 from newsletter.addresses import mask_address
 from newsletter.audience.delimited import BrokenRecord, Record, read_records, survey
+from newsletter.audience.directory import Directory
 from newsletter.audience.rows import Columns, RejectedError, Rejection, Row, read_row
-from newsletter.audience.subscribers import Directory
 from newsletter.audience.suppression import suppress_many, suppressed_among
 from newsletter.db import insert_or_ignore, transaction
 from newsletter.models import (

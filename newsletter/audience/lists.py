@@ -1,60 +1,104 @@
-"""Lists: makes one from what an admin typed, and finds one by its slug."""
+"""Lists: makes, changes and retires them, and finds one by its slug."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import NoReturn
+from functools import partial
+from typing import Any, TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import parse_address
-from newsletter.audience.fields import CONTROL_CHARACTER, find_language
-from newsletter.audience.zones import find_zone
+from newsletter.audience.fields import (
+    read_key,
+    read_language,
+    read_line,
+    read_time,
+    read_zone,
+    refuse,
+)
 from newsletter.db import insert_or_ignore
-from newsletter.errors import AddressError, InputError, NotFoundError
-from newsletter.models import MailingList
+from newsletter.errors import AddressError, NotFoundError, StateError
+from newsletter.models import MailingList, OnUncertain, OptIn, Tracking
 
-# A slug is a label of the List-Id (RFC 2919), so it has the shape of one.
-_SLUG = re.compile(r"[a-z0-9]+(?:-+[a-z0-9]+)*")
 _ACCENT = re.compile(r"#[0-9a-f]{6}")
 
 
 @dataclass(frozen=True, slots=True)
 class NewList:
     slug: str
+    """Stays for good: it is part of the List-Id (RFC 2919)."""
     name: str
     sender_name: str
     sender_address: str
     postal_address: str
     tagline: str = ""
+    description: str = ""
     accent: str = "#0b57d0"
     language: str = "en"
     zone: str = "UTC"
     reply_to: str | None = None
+    opt_in: OptIn = OptIn.DOUBLE
+    is_public: bool = False
+    send_time: str | None = None
+    tracking: Tracking = Tracking.FULL
+    on_uncertain: OnUncertain = OnUncertain.HOLD
+
+
+class ListChanges(TypedDict, total=False):
+    """As in `NewList`; an empty `reply_to` or `send_time` means none."""
+
+    name: str
+    sender_name: str
+    sender_address: str
+    postal_address: str
+    tagline: str
+    description: str
+    accent: str
+    language: str
+    zone: str
+    reply_to: str | None
+    opt_in: OptIn
+    is_public: bool
+    send_time: str | None
+    tracking: Tracking
+    on_uncertain: OnUncertain
 
 
 def create_list(session: Session, new: NewList, *, now: datetime) -> MailingList:
     """Raises `InputError`, which names the field and what to write there instead."""
-    values = {
-        "slug": _slug(new.slug),
-        "name": _line("name", new.name, longest=120),
-        "tagline": _line("tagline", new.tagline, longest=200, may_be_empty=True),
-        "accent": _accent(new.accent),
-        "language": _language(new.language),
-        "zone": _zone(new.zone),
-        "sender_name": _line("sender name", new.sender_name, longest=120),
-        "sender_address": _address("sender address", new.sender_address),
-        "reply_to": _address("reply-to", new.reply_to) if new.reply_to else None,
-        "postal_address": _line("postal address", new.postal_address, longest=500),
-        "created_at": now,
-    }
     made: MailingList | None = session.scalar(
-        insert_or_ignore(session, MailingList).values(values).returning(MailingList)
+        insert_or_ignore(session, MailingList)
+        .values(**_normal(asdict(new)), created_at=now)
+        .returning(MailingList)
     )
     if made is None:
-        _refuse("slug", f"there is a list called {new.slug} already; choose another one")
+        refuse("slug", f"there is a list called {new.slug} already; choose another one")
     return made
+
+
+def edit_list(session: Session, slug: str, changes: ListChanges) -> MailingList:
+    """Change what `changes` names. What is approved already goes out as it was approved.
+
+    Raises `InputError`, which names the field, and `NotFoundError`; then nothing has changed.
+    """
+    values = _normal(changes)
+    mailing_list = _locked(session, slug)
+    for field, value in values.items():
+        setattr(mailing_list, field, value)
+    session.flush()
+    return mailing_list
+
+
+def retire_list(session: Session, slug: str, *, now: datetime) -> MailingList:
+    """No new subscriptions and no new editions; its people may still leave, its links still work."""
+    mailing_list = _locked(session, slug)
+    if mailing_list.retired_at is None:
+        mailing_list.retired_at = now
+        session.flush()
+    return mailing_list
 
 
 def list_by_slug(session: Session, slug: str) -> MailingList:
@@ -71,54 +115,59 @@ def all_lists(session: Session) -> list[MailingList]:
     return list(session.scalars(select(MailingList).order_by(MailingList.slug)))
 
 
-def _slug(text: str) -> str:
-    if len(text) > 63 or not _SLUG.fullmatch(text):
-        _refuse("slug", "write 1 to 63 of a-z, 0-9 and - between them, like morning-briefing")
-    return text
+def refuse_retired(mailing_list: MailingList) -> None:
+    """Raises `StateError` for a list that takes nothing new any more."""
+    if mailing_list.retired_at is not None:
+        message = (
+            f"The list {mailing_list.slug} was retired on {mailing_list.retired_at:%Y-%m-%d}: "
+            "it takes no new people and no new editions."
+        )
+        raise StateError(message)
 
 
-def _line(field: str, text: str, *, longest: int, may_be_empty: bool = False) -> str:
-    if CONTROL_CHARACTER.search(text):
-        _refuse(field, "write it on one line, without line breaks or control characters")
-    text = " ".join(text.split())
-    if not text and not may_be_empty:
-        _refuse(field, "it must not be empty")
-    if len(text) > longest:
-        _refuse(field, f"it has {len(text)} characters; write at most {longest}")
-    return text
+def _locked(session: Session, slug: str) -> MailingList:
+    mailing_list = list_by_slug(session, slug)
+    # The weaker lock: subscriptions that point to the list may be inserted meanwhile.
+    session.refresh(mailing_list, with_for_update={"key_share": True})
+    return mailing_list
+
+
+def _normal(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        field: _READERS[field](value) if field in _READERS else value
+        for field, value in values.items()
+    }
 
 
 def _accent(text: str) -> str:
     colour = text.strip().lower()
     if not _ACCENT.fullmatch(colour):
-        _refuse("accent", "write a colour as # and six hexadecimal digits, like #0b57d0")
+        refuse("accent", "write a colour as # and six hexadecimal digits, like #0b57d0")
     return colour
-
-
-def _language(text: str) -> str:
-    tag = find_language(text)
-    if tag is None:
-        _refuse("language", "write a language tag like en, zh or pt-BR")
-    return tag
-
-
-def _zone(text: str) -> str:
-    zone = find_zone(text.strip())
-    if zone is None:
-        _refuse("zone", "write an IANA time zone like Europe/Berlin or Asia/Shanghai")
-    return zone
 
 
 def _address(field: str, text: str) -> str:
     try:
         address = parse_address(text)
     except AddressError as error:
-        _refuse(field, f"{error} Write a bare address like news@example.org")
+        refuse(field, f"{error} Write a bare address like news@example.org")
     if address.needs_smtputf8:
-        _refuse(field, "write plain ASCII before the @, or many servers refuse the mail")
+        refuse(field, "write plain ASCII before the @, or many servers refuse the mail")
     return str(address)
 
 
-def _refuse(field: str, advice: str) -> NoReturn:
-    message = f"{field}: {advice}"
-    raise InputError(message)
+# How each field is read; the others are of a type that holds nothing wrong.
+_READERS: Mapping[str, Callable[[Any], object]] = {
+    "slug": partial(read_key, "slug"),
+    "name": partial(read_line, "name", longest=120),
+    "tagline": partial(read_line, "tagline", longest=200, may_be_empty=True),
+    "description": partial(read_line, "description", longest=1000, may_be_empty=True),
+    "accent": _accent,
+    "language": partial(read_language, "language"),
+    "zone": partial(read_zone, "zone"),
+    "sender_name": partial(read_line, "sender name", longest=120),
+    "sender_address": partial(_address, "sender address"),
+    "reply_to": lambda text: _address("reply-to", text) if text else None,
+    "postal_address": partial(read_line, "postal address", longest=500),
+    "send_time": lambda text: read_time("send time", text) if text else None,
+}

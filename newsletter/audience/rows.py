@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from newsletter.addresses import LONGEST_ADDRESS, address_hash, mask_address, parse_address
 from newsletter.audience.delimited import Record
-from newsletter.audience.fields import CONTROL_CHARACTER, find_language
-from newsletter.audience.subscribers import LONGEST_NAME, Person
+from newsletter.audience.directory import Person
+from newsletter.audience.fields import CONTROL_CHARACTER, LONGEST_NAME, find_language
 from newsletter.audience.zones import find_zone
 from newsletter.errors import AddressError, InputError
 from newsletter.models import SubscriptionStatus, SuppressionReason

@@ -1,180 +1,255 @@
-"""Subscribers: finds or makes many people at once, with the domains and time zones they need."""
+"""Subscribers: adds, finds and changes one person at a time, and lists them page by page."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
-from sqlalchemy import ColumnElement, bindparam, case, func, or_, select, update
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from newsletter.addresses import Address
-from newsletter.db import insert_or_ignore
-from newsletter.models import Domain, Subscriber, Zone
-
-LONGEST_NAME = 200
-MOST_REMEMBERED = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What somebody told us about a reader; empty and None mean they told us nothing."""
-
-    address: Address
-    address_key: str
-    address_hash: bytes
-    name: str = ""
-    zone: str | None = None
-    language: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    ids: dict[str, int]
-    """Subscriber ids by address key, of everybody who was handed in."""
-    completed: frozenset[int]
-    """People who were known already and of whom something unknown was filled in."""
-
-
-class Numbers:
-    """The ids of one table of names, asked for in bulk and remembered.
-
-    Remembers what a rolled back transaction took back: whoever rolls back makes a new one.
-    """
-
-    def __init__(self, table: type[Domain] | type[Zone]) -> None:
-        self._table = table
-        self._known: dict[str, int] = {}
-
-    def of(self, session: Session, names: Collection[str]) -> dict[str, int]:
-        """An id for each of `names`; those the table lacks are added to it."""
-        if len(self._known) > MOST_REMEMBERED:
-            self._known.clear()
-        self._look_up(session, names)
-        # Looked up before inserting: a refused insert would use up a number of the sequence.
-        missing = sorted(set(names) - self._known.keys())
-        if missing:
-            insert = insert_or_ignore(session, self._table)
-            session.connection().execute(insert, [{"name": name} for name in missing])
-            self._look_up(session, missing)
-        return {name: self._known[name] for name in names}
-
-    def _look_up(self, session: Session, names: Iterable[str]) -> None:
-        unknown = set(names) - self._known.keys()
-        if not unknown:
-            return
-        found = select(self._table.name, self._table.id).where(self._table.name.in_(unknown))
-        for name, number in session.execute(found):
-            self._known[name] = number
-
-
-class Directory:
-    """Saves people; kept for as long as one import lasts."""
-
-    def __init__(self) -> None:
-        self._domains = Numbers(Domain)
-        self._zones = Numbers(Zone)
-
-    def save(self, session: Session, people: Collection[Person], *, now: datetime) -> Saved:
-        """Make who is new; of the others fill in what is unknown, and overwrite nothing.
-
-        Each address key occurs once in `people`.
-        """
-        zones = self._zones.of(session, {person.zone for person in people if person.zone})
-        ids = self._insert(session, people, zones, now=now)
-        known = [person for person in people if person.address_key not in ids]
-        if not known:
-            return Saved(ids, frozenset())
-        completed = _complete(session, known, zones)
-        found = select(Subscriber.address_key, Subscriber.id).where(_is_one_of(known))
-        ids.update(session.execute(found).all())
-        return Saved(ids, completed)
-
-    def _insert(
-        self,
-        session: Session,
-        people: Collection[Person],
-        zones: dict[str, int],
-        *,
-        now: datetime,
-    ) -> dict[str, int]:
-        domains = self._domains.of(session, {person.address.domain for person in people})
-        rows: list[dict[str, Any]] = [
-            {
-                "address": str(person.address),
-                "address_key": person.address_key,
-                "address_hash": person.address_hash,
-                "domain_id": domains[person.address.domain],
-                "zone_id": zones[person.zone] if person.zone else None,
-                "language": person.language,
-                "name": person.name,
-                "attributes": {},
-                "created_at": now,
-            }
-            # In one order, so that two imports at a time cannot wait for each other in a circle.
-            for person in sorted(people, key=lambda person: person.address_key)
-        ]
-        insert = insert_or_ignore(session, Subscriber).returning(
-            Subscriber.address_key, Subscriber.id
-        )
-        return dict(session.connection().execute(insert, rows).all())
-
-
-def _is_one_of(people: Collection[Person]) -> ColumnElement[bool]:
-    return Subscriber.address_key.in_([person.address_key for person in people])
-
-
-def _complete(
-    session: Session, people: Collection[Person], zones: dict[str, int]
-) -> frozenset[int]:
-    by_key = {person.address_key: person for person in people}
-    incomplete = session.execute(
-        select(
-            Subscriber.id,
-            Subscriber.address_key,
-            Subscriber.name,
-            Subscriber.zone_id,
-            Subscriber.language,
-        )
-        .where(
-            _is_one_of(people),
-            or_(
-                Subscriber.name == "",
-                Subscriber.zone_id.is_(None),
-                Subscriber.language.is_(None),
-            ),
-        )
-        .order_by(Subscriber.id)
-    )
-    changes: list[dict[str, Any]] = []
-    for number, key, name, zone_id, language in incomplete:
-        person = by_key[key]
-        news = (
-            person.name if not name else "",
-            person.zone if zone_id is None else None,
-            person.language if language is None else None,
-        )
-        if any(news):
-            changes.append(
-                {
-                    "number": number,
-                    "new_name": person.name,
-                    "new_zone": zones[person.zone] if person.zone else None,
-                    "new_language": person.language,
-                }
-            )
-    if changes:
-        session.connection().execute(_FILL_IN, changes)
-    return frozenset(change["number"] for change in changes)
-
-
-# Decides again what is unknown: the person may have filled it in since it was read.
-_FILL_IN = (
-    update(Subscriber)
-    .where(Subscriber.id == bindparam("number"))
-    .values(
-        name=case((Subscriber.name == "", bindparam("new_name")), else_=Subscriber.name),
-        zone_id=func.coalesce(Subscriber.zone_id, bindparam("new_zone")),
-        language=func.coalesce(Subscriber.language, bindparam("new_language")),
-    )
+from newsletter.addresses import Address, address_hash, mask_address, parse_address
+from newsletter.audience.attributes import change_attributes, written
+from newsletter.audience.directory import Numbers
+from newsletter.audience.fields import (
+    LONGEST_NAME,
+    read_date,
+    read_language,
+    read_line,
+    read_time,
+    read_zone,
+    refuse,
 )
+from newsletter.audience.history import Origin, record_changes
+from newsletter.audience.suppression import objection_to
+from newsletter.errors import AddressError, NotFoundError
+from newsletter.models import (
+    Domain,
+    OwnField,
+    Subscriber,
+    SubscriberTag,
+    Subscription,
+    SubscriptionStatus,
+    Tag,
+    Zone,
+)
+
+MOST_ON_A_PAGE = 1_000
+_LONGEST_NUMBER = 18  # digits; more may not fit the column
+_ATTRIBUTE = "attribute "
+_OWN_FIELDS = {
+    "name": OwnField.NAME,
+    "language": OwnField.LANGUAGE,
+    "zone": OwnField.ZONE,
+    "delivery time": OwnField.DELIVERY_TIME,
+    "break until": OwnField.BREAK,
+}
+
+
+class SubscriberFields(TypedDict, total=False):
+    """Text as a person writes it; empty text means that it is unknown, or wanted no longer."""
+
+    name: str
+    language: str
+    zone: str
+    delivery_time: str
+    """HH:MM in the person's own zone."""
+    break_until: str
+    """The first day, year-month-day, on which they want mail again."""
+    attributes: Mapping[str, object]
+    """By key; an empty text or None takes the attribute away, others stay as they are."""
+
+
+class SubscriberChanges(SubscriberFields, total=False):
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberPage:
+    people: tuple[Subscriber, ...]
+    next_after: int | None
+    """Ask with it for the page behind this one; None: this is the last."""
+
+
+def add_subscriber(
+    session: Session, address: str, fields: SubscriberFields, *, origin: Origin, now: datetime
+) -> Subscriber:
+    """Raises `InputError`, also when the address is somebody's already."""
+    parsed = _read_address(address)
+    person = Subscriber(name="", attributes={}, own_fields=0, created_at=now)
+    _place(session, person, parsed)
+    _apply(session, person, fields)
+    session.add(person)
+    _flush_unique(session, parsed)
+    _record(session, person, {}, origin=origin, now=now)
+    return person
+
+
+def find_subscriber(session: Session, who: str) -> Subscriber:
+    """By address, in any spelling, or by number. Raises `NotFoundError` and `AddressError`."""
+    if who.isascii() and who.isdigit() and len(who) <= _LONGEST_NUMBER:
+        return get_subscriber(session, int(who))
+    address = _read_address(who)
+    found = session.scalar(select(Subscriber).where(Subscriber.address_key == address.key))
+    if found is None:
+        message = f"{mask_address(str(address))} is no subscriber."
+        raise NotFoundError(message)
+    return found
+
+
+def get_subscriber(session: Session, subscriber_id: int) -> Subscriber:
+    """Raises `NotFoundError`."""
+    found = session.get(Subscriber, subscriber_id)
+    if found is None:
+        message = f"There is no subscriber {subscriber_id}."
+        raise NotFoundError(message)
+    return found
+
+
+def edit_subscriber(
+    session: Session,
+    subscriber_id: int,
+    changes: SubscriberChanges,
+    *,
+    origin: Origin,
+    now: datetime,
+) -> Subscriber:
+    """Change what `changes` names and nothing else; a new address keeps number, lists and history.
+
+    Raises `InputError`, which names the field, and `NotFoundError`; then nothing has changed.
+    """
+    person = session.get(Subscriber, subscriber_id, with_for_update=True)
+    if person is None:
+        message = f"There is no subscriber {subscriber_id}."
+        raise NotFoundError(message)
+    before = written_fields(session, person)
+    if "address" in changes:
+        _move(session, person, _read_address(changes["address"]))
+    _apply(session, person, changes)
+    _record(session, person, before, origin=origin, now=now)
+    return person
+
+
+def written_fields(session: Session, person: Subscriber) -> dict[str, str]:
+    """What is known of somebody, as a person would write it; what is unknown has no entry."""
+    zone = session.get_one(Zone, person.zone_id).name if person.zone_id is not None else None
+    known = {
+        "address": person.address,
+        "name": person.name or None,
+        "language": person.language,
+        "zone": zone,
+        "delivery time": person.delivery_time and f"{person.delivery_time:%H:%M}",
+        "break until": person.break_until and person.break_until.isoformat(),
+    }
+    known |= {f"{_ATTRIBUTE}{key}": written(value) for key, value in person.attributes.items()}
+    return {field: text for field, text in known.items() if text is not None}
+
+
+def list_subscribers(
+    session: Session,
+    *,
+    list_id: int | None = None,
+    status: SubscriptionStatus | None = None,
+    tag: str | None = None,
+    after: int = 0,
+    limit: int = 100,
+) -> SubscriberPage:
+    """The people with a greater number than `after`, in order; `status` is theirs on the list."""
+    limit = max(1, min(limit, MOST_ON_A_PAGE))
+    query = select(Subscriber).where(Subscriber.id > after).order_by(Subscriber.id)
+    if list_id is not None:
+        # Ordered by the subscription's own key, so that the page is read off its index.
+        query = (
+            select(Subscriber)
+            .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+            .where(Subscription.list_id == list_id, Subscription.subscriber_id > after)
+            .order_by(Subscription.subscriber_id)
+        )
+        if status is not None:
+            query = query.where(Subscription.status == status)
+    if tag is not None:
+        tagged = (
+            select(SubscriberTag.subscriber_id)
+            .join(Tag, Tag.id == SubscriberTag.tag_id)
+            .where(Tag.name == tag.casefold())
+        )
+        query = query.where(Subscriber.id.in_(tagged))
+    found = session.scalars(query.limit(limit + 1)).all()
+    people = tuple(found[:limit])
+    return SubscriberPage(people, people[-1].id if len(found) > limit else None)
+
+
+def _read_address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except AddressError as error:
+        message = f"address: {error}"
+        raise AddressError(message) from error
+
+
+def _place(session: Session, person: Subscriber, address: Address) -> None:
+    person.address = str(address)
+    person.address_key = address.key
+    person.address_hash = address_hash(address)
+    person.domain_id = Numbers(Domain).of(session, {address.domain})[address.domain]
+
+
+def _move(session: Session, person: Subscriber, address: Address) -> None:
+    objection = objection_to(session, person.address_hash)
+    if objection is not None and address.key != person.address_key:
+        refuse("address", f"this person must not be mailed ({objection}), at no other address too")
+    _place(session, person, address)
+    _flush_unique(session, address)
+
+
+def _flush_unique(session: Session, address: Address) -> None:
+    # The constraint decides, since somebody may take the address between a look and a write.
+    try:
+        with session.begin_nested():
+            session.flush()
+    except IntegrityError:
+        refuse("address", f"{mask_address(str(address))} is another subscriber's already")
+
+
+def _apply(session: Session, person: Subscriber, fields: SubscriberFields) -> None:
+    if "name" in fields:
+        person.name = read_line("name", fields["name"], longest=LONGEST_NAME, may_be_empty=True)
+    if "language" in fields:
+        text = fields["language"]
+        person.language = read_language("language", text) if text else None
+    if "zone" in fields:
+        person.zone_id = _zone_id(session, fields["zone"])
+    if "delivery_time" in fields:
+        text = fields["delivery_time"]
+        person.delivery_time = read_time("delivery time", text) if text else None
+    if "break_until" in fields:
+        text = fields["break_until"]
+        person.break_until = read_date("break until", text) if text else None
+    if "attributes" in fields:
+        person.attributes = change_attributes(session, person.attributes, fields["attributes"])
+
+
+def _zone_id(session: Session, text: str) -> int | None:
+    if not text:
+        return None
+    name = read_zone("zone", text)
+    return Numbers(Zone).of(session, {name})[name]
+
+
+def _record(
+    session: Session,
+    person: Subscriber,
+    before: Mapping[str, str],
+    *,
+    origin: Origin,
+    now: datetime,
+) -> None:
+    session.flush()
+    after = written_fields(session, person)
+    changed = record_changes(session, person.id, before, after, origin=origin, now=now)
+    own = OwnField(0)
+    for field in changed:
+        own |= OwnField.ATTRIBUTES if field.startswith(_ATTRIBUTE) else _OWN_FIELDS.get(field, 0)
+    person.own_fields = person.own_fields | own if origin.is_own else person.own_fields & ~own
+    session.flush()

@@ -58,6 +58,18 @@ def is_suppressed(session: Session, address_or_hash: Address | bytes, *, list_id
     return bool(suppressed_among(session, [_hash(address_or_hash)], list_id=list_id))
 
 
+def objection_to(session: Session, hashed: bytes) -> SuppressionReason | None:
+    """The person's own word against all mail; another address of theirs does not take it back."""
+    found: SuppressionReason | None = session.scalar(
+        select(Suppression.reason).where(
+            Suppression.address_hash == hashed,
+            Suppression.list_id == EVERYWHERE,
+            Suppression.reason.in_((SuppressionReason.COMPLAINED, SuppressionReason.ON_REQUEST)),
+        )
+    )
+    return found
+
+
 def suppressed_among(session: Session, hashes: Collection[bytes], *, list_id: int) -> set[bytes]:
     """Those of `hashes` that this list must not mail."""
     return set(

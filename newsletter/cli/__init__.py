@@ -19,6 +19,7 @@ COMMANDS = {
     "list": "lists",
     "subscribers": "subscribers",
     "edition": "edition",
+    "test-recipient": "test_recipients",
     "transport": "transport",
     "dkim": "dkim",
     "db": "database",

@@ -4,16 +4,26 @@ import getpass
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TextIO
 
 import click
 
 from newsletter.audience.lists import list_by_slug
+from newsletter.cli.test_sends import test
 from newsletter.clock import utc_now
 from newsletter.compose.findings import Finding
 from newsletter.db import reading, transaction
+from newsletter.deliver.relay_log import settle_by_relay_log
+from newsletter.deliver.settling import send_again, settle_by_evidence
 from newsletter.errors import InputError
+from newsletter.models import Evidence
 from newsletter.plan import approval, editions, schedule
-from newsletter.report.doubts import uncertain_deliveries
+from newsletter.report.doubts import (
+    Doubt,
+    everybody_in_doubt,
+    people_in_doubt,
+    uncertain_deliveries,
+)
 from newsletter.report.editions import EditionStatus, edition_status
 from newsletter.settings import get_settings
 
@@ -23,6 +33,9 @@ BRIEFING = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.group()
 def command() -> None:
     """Create, approve, send and watch editions."""
+
+
+command.add_command(test)
 
 
 @command.command()
@@ -136,14 +149,81 @@ def status(edition_id: int, as_json: bool) -> None:
 
 @command.command()
 @click.argument("edition_id", type=int)
-def uncertain(edition_id: int) -> None:
-    """Name the people of whom nobody knows whether their mail arrived."""
-    with reading() as session:
+@click.argument("file", type=BRIEFING, required=False)
+@click.option("--subject", help="Instead of the briefing's title.")
+@click.option("--preheader", help="Instead of the key points.")
+@click.option("--drop", is_flag=True, help="Withdraw the correction that waits for approval.")
+def correct(
+    edition_id: int, file: Path | None, subject: str | None, preheader: str | None, *, drop: bool
+) -> None:
+    """Correct an edition that is being sent, for all who have not been mailed."""
+    if drop is (file is not None):
+        message = "Name the file with the corrected text, or say --drop; one of the two."
+        raise InputError(message)
+    if file is None:
+        with transaction() as session:
+            editions.drop_correction(session, edition_id)
+        click.echo(f"Edition {edition_id} has no correction any more.")
+        return
+    content = _read_content(file, subject=subject, preheader=preheader)
+    with transaction() as session:
+        edition = editions.correct_edition(
+            session,
+            edition_id,
+            content,
+            settings=get_settings(),
+            corrected_by=getpass.getuser(),
+            now=utc_now(),
+        )
+    click.echo(
+        f"Edition {edition_id} has revision {edition.revision} as a correction; "
+        f"revision {edition.approved_revision} is sent until you approve it."
+    )
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option("--sent", multiple=True, metavar="ADDRESS", help="It arrived; may be given again.")
+@click.option("--all-sent", is_flag=True, help="All of them arrived.")
+@click.option("--resend", multiple=True, metavar="ADDRESS", help="Mail them once more.")
+@click.option("--all-resend", is_flag=True, help="Mail all of them once more.")
+@click.option(
+    "--relay-log",
+    type=click.File(encoding="utf-8", errors="replace"),
+    help="A mail log of the relay's; whoever it names as taken was sent. - is standard input.",
+)
+def uncertain(
+    edition_id: int,
+    sent: tuple[str, ...],
+    resend: tuple[str, ...],
+    relay_log: TextIO | None,
+    *,
+    as_json: bool,
+    all_sent: bool,
+    all_resend: bool,
+) -> None:
+    """Name the people of whom nobody knows whether their mail arrived, or settle it."""
+    if all_sent and all_resend:
+        message = "--all-sent and --all-resend contradict each other; choose one."
+        raise InputError(message)
+    by, now = getpass.getuser(), utc_now()
+    with transaction() as session:
+        # What the log says comes before what a person believes, and a name before "all".
+        if relay_log is not None:
+            settle_by_relay_log(
+                session, edition_id, relay_log, settings=get_settings(), at=now, by=by
+            )
+        arrived = people_in_doubt(session, edition_id, sent)
+        again = people_in_doubt(session, edition_id, resend)
+        settle_by_evidence(session, edition_id, arrived, Evidence.PERSON, now, by=by)
+        send_again(session, edition_id, again, Evidence.PERSON, now, by=by)
+        if all_sent or all_resend:
+            settle = settle_by_evidence if all_sent else send_again
+            others = everybody_in_doubt(session, edition_id)
+            settle(session, edition_id, others, Evidence.PERSON, now, by=by)
         doubts = uncertain_deliveries(session, edition_id)
-    for doubt in doubts:
-        click.echo(f"{doubt.at:%Y-%m-%d %H:%M:%S}Z  {doubt.address}  {doubt.reason.name.lower()}")
-    if not doubts:
-        click.echo(f"Nobody of edition {edition_id} is in doubt.")
+    _show_doubts(edition_id, doubts, as_json=as_json)
 
 
 def describe(status: EditionStatus) -> str:
@@ -179,6 +259,16 @@ def _read_content(file: Path, *, subject: str | None, preheader: str | None) -> 
     return replace(
         content, subject=subject or content.subject, preheader=preheader or content.preheader
     )
+
+
+def _show_doubts(edition_id: int, doubts: list[Doubt], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([doubt.to_json() for doubt in doubts]))
+        return
+    for doubt in doubts:
+        click.echo(f"{doubt.at:%Y-%m-%d %H:%M:%S}Z  {doubt.address}  {doubt.reason.name.lower()}")
+    if not doubts:
+        click.echo(f"Nobody of edition {edition_id} is in doubt.")
 
 
 def _show(findings: tuple[Finding, ...]) -> None:

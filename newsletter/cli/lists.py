@@ -2,10 +2,16 @@
 
 import click
 
-from newsletter.audience.lists import NewList, all_lists, create_list, list_by_slug
+from newsletter.audience.lists import (
+    NewList,
+    all_lists,
+    create_list,
+    list_by_slug,
+    set_on_uncertain,
+)
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
-from newsletter.models import MailingList
+from newsletter.models import MailingList, OnUncertain
 
 
 @click.group()
@@ -52,6 +58,16 @@ def create_command(
     with transaction() as session:
         made = create_list(session, new, now=utc_now())
     _show(made)
+
+
+@command.command("on-uncertain")
+@click.argument("slug")
+@click.argument("policy", type=click.Choice([policy.value for policy in OnUncertain]))
+def on_uncertain_command(slug: str, policy: str) -> None:
+    """Let deliveries of the list SLUG that are in doubt be held, or sent once more."""
+    with transaction() as session:
+        set_on_uncertain(session, slug, OnUncertain(policy))
+    click.echo(f"Deliveries of {slug} in doubt: {policy}.")
 
 
 @command.command("show")

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine
 
-from newsletter.addresses import mask_addresses, parse_address
+from newsletter.addresses import mask_addresses
 from newsletter.clock import utc_now
 from newsletter.db import transaction
 from newsletter.deliver import claims, ledger
@@ -37,7 +37,6 @@ from newsletter.errors import FencedError, InputError, RenderError
 from newsletter.metrics import MESSAGES, Stopwatch
 from newsletter.models import DeliveryState, Reason
 from newsletter.render.message import Assembler
-from newsletter.render.recipient import Recipient
 
 logger = logging.getLogger(__name__)
 
@@ -282,19 +281,11 @@ class BatchRun:
             return None
 
     def _parcel(self, reader: Reader, date: datetime) -> Parcel:
-        recipient = Recipient(
-            subscriber_id=reader.subscriber_id,
-            list_id=reader.list_id,
-            address=parse_address(reader.address),
-            name=reader.name,
-            joined_on=reader.joined_on,
-        )
-        assembler = self._assemblers[reader.list_id]
         with self._stopwatch.phase("assemble"):
-            unsigned = assembler.message(recipient, date=date)
+            letter = self._assemblers[reader.list_id].letter(reader, date=date)
         with self._stopwatch.phase("sign"):
-            content = self._signers[reader.list_id].sign(unsigned, at=date)
-        return Parcel(Envelope(assembler.return_path(recipient), str(recipient.address)), content)
+            content = self._signers[reader.list_id].sign_letter(letter, at=date)
+        return Parcel(Envelope(letter.return_path, letter.address), content)
 
     def _may_write(self, subscriber_id: int) -> bool:
         return (

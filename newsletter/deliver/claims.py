@@ -1,24 +1,48 @@
 """Claims: a worker takes a due batch, with all that the messages to its readers need."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Self
 
-from sqlalchemy import Select, and_, case, select
+from sqlalchemy import Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from newsletter.deliver.ledger import Lease, exclude, waiting_in
+from newsletter.deliver.holds import begin_probe, open_holds
+from newsletter.deliver.ledger import Lease, exclude, record, waiting_in
+from newsletter.deliver.outcome import Outcome, Reply
+from newsletter.deliver.routing import (
+    Choice,
+    Obstacles,
+    choose,
+    may_carry,
+    obstacles_of,
+    probes,
+)
 from newsletter.models import (
     Batch,
     BatchState,
     Deferral,
     Delivery,
+    DeliveryState,
+    Domain,
+    DomainVerdict,
     Edition,
+    EditionList,
     EditionState,
+    EditionTransport,
+    MailingList,
     Reason,
+    Route,
     Subscriber,
     Subscription,
 )
 from newsletter.plan.exclusion import exclusion_reason
+
+PROBE_LASTS = timedelta(minutes=2)
+"""A probe that has not been heard of for so long is over; another process may try."""
+NO_MAIL = Reply(556, "5.1.10", "DNS says that this domain does not accept mail.")
+"""What a server would have said (RFC 7505), in the words of who asked DNS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +57,8 @@ class Reader:
     attempts: int
     first_at: datetime | None
     """When it was first tried; None before the first try."""
+    domain_id: int
+    route: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,42 +66,166 @@ class Claim:
     lease: Lease
     revision: int
     transport_id: int
+    route: int
+    is_probe: bool
+    """The transport is held, and this batch tries whether it works again."""
+    obstacles: Obstacles
+    """What was held when the batch was claimed."""
     readers: tuple[Reader, ...]
     """In the order of their subscriber ids: the intent cursor moves along it."""
 
 
 def has_due_work(session: Session, *, now: datetime) -> bool:
-    return session.scalar(_due(now).limit(1)) is not None
+    field = _Field.look(session, now)
+    return any(
+        session.scalar(_due(now, route, field.barred(route)).limit(1)) is not None
+        for route in _routes_by_need(session, now)
+    )
 
 
 def claim(session: Session, *, now: datetime, lease: timedelta) -> Claim | None:
     """Take the earliest due batch that nobody holds; None when nothing is due.
 
-    People who left or were suppressed since planning are excluded here.
+    Of several routes the one that the fewest workers are busy with comes first, so that a slow
+    provider never has them all (R-24). People who left or were suppressed since planning are
+    excluded here.
     """
-    found = session.scalar(
-        _due(now)
-        .order_by(Batch.due_at, Batch.edition_id, Batch.number)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=Batch)
+    field = _Field.look(session, now)
+    for route in _routes_by_need(session, now):
+        found = session.scalar(
+            _due(now, route, field.barred(route))
+            .order_by(Batch.due_at, Batch.tier, Batch.edition_id, Batch.number)
+            .limit(1)
+            .with_for_update(skip_locked=True, of=Batch)
+        )
+        if found is None:
+            continue
+        claimed = _take(session, found, field, now=now, lease=lease)
+        if claimed is not None:
+            return claimed
+    return None
+
+
+def _take(
+    session: Session, found: Batch, field: "_Field", *, now: datetime, lease: timedelta
+) -> Claim | None:
+    """None: somebody else just began the probe that this batch would have been."""
+    choice = field.choices[found.edition_id]
+    probed = _begin_probe(session, choice, field.obstacles, now=now, lease=lease)
+    transport_id = probed or choose(
+        choice,
+        found.route,
+        field.obstacles,
+        stays_with=found.transport_id,
+        draw=f"{found.edition_id}:{found.number}:{found.lease_token}",
     )
-    if found is None:
+    if transport_id is None:
         return None
     edition = session.get_one(Edition, found.edition_id)
     assert edition.approved_revision is not None
-    assert edition.transport_id is not None
     found.state = BatchState.CLAIMED
     found.lease_token += 1
     found.lease_until = now + lease
     found.intent_upto = 0
+    found.revision = edition.approved_revision
+    found.transport_id = transport_id
     session.flush()
     held = Lease(found.edition_id, found.number, found.lease_token)
     exclude(session, held, who_left(session, held))
     return Claim(
         lease=held,
         revision=edition.approved_revision,
-        transport_id=edition.transport_id,
-        readers=_readers(session, held),
+        transport_id=transport_id,
+        route=found.route,
+        is_probe=probed is not None,
+        obstacles=field.obstacles,
+        readers=_mailable(session, held, edition.approved_revision, now),
+    )
+
+
+def _begin_probe(
+    session: Session, choice: Choice, obstacles: Obstacles, *, now: datetime, lease: timedelta
+) -> int | None:
+    for transport_id in probes(choice, obstacles):
+        if begin_probe(session, transport_id, now=now, lasts=max(lease, PROBE_LASTS)):
+            return transport_id
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What is under way and what stands in its way, as a claim finds it."""
+
+    choices: dict[int, dict[int, int]]
+    """The transports of every edition that is being sent, each with its weight."""
+    obstacles: Obstacles
+    held: frozenset[int]
+    """Editions that nothing is claimed of."""
+
+    @classmethod
+    def look(cls, session: Session, now: datetime) -> Self:
+        obstacles = obstacles_of(open_holds(session, now=now), now=now)
+        choices = _choices(session)
+        held = set(obstacles.editions)
+        if obstacles.sender_domains:
+            held |= _sent_from(session, choices, obstacles.sender_domains)
+        return cls(choices, obstacles, frozenset(held))
+
+    def barred(self, route: int) -> list[int]:
+        """The editions whose batches of this route cannot go anywhere now."""
+        return [
+            edition_id
+            for edition_id, choice in self.choices.items()
+            if edition_id in self.held or not may_carry(choice, route, self.obstacles)
+        ]
+
+
+def _choices(session: Session) -> dict[int, dict[int, int]]:
+    rows = session.execute(
+        select(
+            Edition.id,
+            # Editions that were approved before there was a choice have this one alone.
+            func.coalesce(EditionTransport.transport_id, Edition.transport_id),
+            func.coalesce(EditionTransport.weight, 1),
+        )
+        .outerjoin(EditionTransport, EditionTransport.edition_id == Edition.id)
+        .where(Edition.state == EditionState.SENDING)
+    )
+    choices: dict[int, dict[int, int]] = {}
+    for edition_id, transport_id, weight in rows:
+        choices.setdefault(edition_id, {})[transport_id] = weight
+    return choices
+
+
+def _sent_from(
+    session: Session, editions: Collection[int], sender_domains: Collection[str]
+) -> set[int]:
+    rows = session.execute(
+        select(EditionList.edition_id, MailingList.sender_address)
+        .join(MailingList, MailingList.id == EditionList.list_id)
+        .where(EditionList.edition_id.in_(editions))
+    )
+    return {
+        edition_id for edition_id, address in rows if address.rpartition("@")[2] in sender_domains
+    }
+
+
+def _routes_by_need(session: Session, now: datetime) -> list[int]:
+    """The routes with due batches: first those that the fewest claims are on, then the earliest."""
+    earliest = (
+        select(func.min(Batch.due_at))
+        .where(Batch.state == BatchState.READY, Batch.route == Route.id, Batch.due_at <= now)
+        .scalar_subquery()
+    )
+    busy = (
+        select(func.count())
+        .where(Batch.state == BatchState.CLAIMED, Batch.route == Route.id)
+        .scalar_subquery()
+    )
+    return list(
+        session.scalars(
+            select(Route.id).where(earliest.is_not(None)).order_by(busy, earliest, Route.id)
+        )
     )
 
 
@@ -100,19 +250,34 @@ def who_left(session: Session, lease: Lease) -> dict[int, Reason]:
     return {subscriber_id: Reason(why) for subscriber_id, why in rows if why is not None}
 
 
-def _due(now: datetime) -> Select[Batch]:
-    return (
+def _due(now: datetime, route: int, barred: Collection[int]) -> Select[Batch]:
+    due = (
         select(Batch)
         .join(Edition, Edition.id == Batch.edition_id)
         .where(
             Batch.state == BatchState.READY,
+            Batch.route == route,
             Batch.due_at <= now,
+            or_(Batch.deadline_at.is_(None), Batch.deadline_at > now),
             Edition.state == EditionState.SENDING,
         )
     )
+    return due.where(Batch.edition_id.not_in(barred)) if barred else due
 
 
-def _readers(session: Session, lease: Lease) -> tuple[Reader, ...]:
+def _mailable(session: Session, lease: Lease, revision: int, now: datetime) -> tuple[Reader, ...]:
+    """The batch's readers, less those whose domain takes no mail: they have failed (R-25)."""
+    rows = _readers(session, lease)
+    nowhere = [reader.subscriber_id for reader, takes_mail in rows if not takes_mail]
+    if nowhere:
+        outcomes = [
+            Outcome(each, DeliveryState.FAILED, Reason.REFUSED, NO_MAIL) for each in nowhere
+        ]
+        record(session, lease, outcomes, revision=revision, at=now)
+    return tuple(reader for reader, takes_mail in rows if takes_mail)
+
+
+def _readers(session: Session, lease: Lease) -> list[tuple[Reader, bool]]:
     rows = session.execute(
         select(
             Delivery.subscriber_id,
@@ -122,8 +287,16 @@ def _readers(session: Session, lease: Lease) -> tuple[Reader, ...]:
             Subscription.joined_at,
             Delivery.attempts,
             Deferral.first_at,
+            Subscriber.domain_id,
+            Batch.route,
+            Domain.verdict != DomainVerdict.NO_MAIL,
         )
         .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
+        .join(Domain, Domain.id == Subscriber.domain_id)
+        .join(
+            Batch,
+            and_(Batch.edition_id == Delivery.edition_id, Batch.number == Delivery.batch),
+        )
         .join(
             Subscription,
             and_(
@@ -141,7 +314,7 @@ def _readers(session: Session, lease: Lease) -> tuple[Reader, ...]:
         .where(*waiting_in(lease))
         .order_by(Delivery.subscriber_id)
     )
-    return tuple(
-        Reader(subscriber_id, list_id, address, name, joined_at.date(), attempts, first_at)
-        for subscriber_id, list_id, address, name, joined_at, attempts, first_at in rows
-    )
+    return [
+        (Reader(subscriber_id, list_id, address, name, joined_at.date(), *rest), takes_mail)
+        for subscriber_id, list_id, address, name, joined_at, *rest, takes_mail in rows
+    ]

@@ -18,6 +18,7 @@ from sqlalchemy import (
     case,
     delete,
     exists,
+    func,
     insert,
     select,
     update,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from newsletter.db import among, insert_or_ignore
+from newsletter.deliver.classes import classify
 from newsletter.deliver.outcome import Outcome
 from newsletter.deliver.retry import next_attempt
 from newsletter.errors import FencedError
@@ -38,8 +40,10 @@ from newsletter.models import (
     Edition,
     EditionState,
     Reason,
+    ReplyClass,
 )
 from newsletter.plan.exclusion import count_excluded
+from newsletter.settings import get_settings
 
 LONGEST_REPLY_KEPT = 500
 _chance = random.Random()  # noqa: S311  spreads retries; nothing depends on it being secret
@@ -126,14 +130,18 @@ def doubt(
         outcomes = [
             Outcome(subscriber_id, DeliveryState.UNCERTAIN, reason) for subscriber_id in ids
         ]
-        record(session, lease, outcomes, revision=_approved(session, lease), at=at)
+        revision = claimed_revision(session, lease)
+        assert revision is not None
+        record(session, lease, outcomes, revision=revision, at=at)
     return len(ids)
 
 
-def reopen(session: Session, lease: Lease, people: Sequence[int]) -> None:
-    """Let uncertain deliveries wait again, for the evidence that is recorded in this transaction."""
-    changed = _changed(
-        session,
+def reopen(session: Session, lease: Lease, people: Sequence[int]) -> dict[int, int]:
+    """Let uncertain deliveries wait again, for the evidence that is recorded in this transaction.
+
+    Returns which revision went out to each of them.
+    """
+    carried = session.execute(
         update(Delivery)
         .where(
             Delivery.edition_id == lease.edition_id,
@@ -141,9 +149,24 @@ def reopen(session: Session, lease: Lease, people: Sequence[int]) -> None:
             Delivery.state == DeliveryState.UNCERTAIN,
             among(session, Delivery.subscriber_id, people),
         )
-        .values(state=DeliveryState.WAITING, reason=None, attempts=Delivery.attempts - 1),
+        .values(state=DeliveryState.WAITING, reason=None, attempts=Delivery.attempts - 1)
+        .returning(Delivery.subscriber_id, Delivery.revision),
+        execution_options={"synchronize_session": False},
+    ).all()
+    _count(session, lease, uncertain=-len(carried))
+    return {subscriber_id: revision for subscriber_id, revision in carried if revision is not None}
+
+
+def claimed_revision(session: Session, lease: Lease) -> int | None:
+    """What the batch's last claim sends, whatever was approved since; None: the batch is gone.
+
+    A claim of an older version did not note it, and sent what was approved.
+    """
+    return session.scalar(
+        select(func.coalesce(Batch.revision, Edition.approved_revision))
+        .join(Edition, Edition.id == Batch.edition_id)
+        .where(Batch.edition_id == lease.edition_id, Batch.number == lease.batch)
     )
-    _count(session, lease, uncertain=-changed)
 
 
 def exclude(session: Session, lease: Lease, people: dict[int, Reason]) -> None:
@@ -242,7 +265,14 @@ def _record_unsent(
     first_at = deferred_first_at or outcome.date or at
     state, reason, next_at = outcome.state, outcome.reason, None
     if state is DeliveryState.DEFERRED:
-        next_at = next_attempt(attempts, first_at=first_at, now=at, chance=_chance)
+        next_at = next_attempt(
+            attempts,
+            first_at=first_at,
+            now=at,
+            max_age=timedelta(hours=get_settings().retry_hours),
+            chance=_chance,
+            is_greylisted=classify(outcome.reply) is ReplyClass.SOFT_GREYLISTED,
+        )
         if next_at is None:
             state, reason = DeliveryState.FAILED, Reason.EXPIRED
     session.execute(
@@ -264,14 +294,6 @@ def _record_unsent(
     _defer(session, lease.edition_id, outcome.subscriber_id, first_at=first_at, next_at=next_at)
 
 
-def _approved(session: Session, lease: Lease) -> int:
-    revision = session.scalar(
-        select(Edition.approved_revision).where(Edition.id == lease.edition_id)
-    )
-    assert revision is not None
-    return revision
-
-
 def _attempt_row(
     lease: Lease, outcome: Outcome, state: DeliveryState, reason: Reason, at: datetime
 ) -> dict[str, Any]:
@@ -279,11 +301,13 @@ def _attempt_row(
         "edition_id": lease.edition_id,
         "subscriber_id": outcome.subscriber_id,
         "at": at,
+        "lease_token": lease.token,
         "state": state,
         "reason": reason,
         "code": outcome.reply.code if outcome.reply else None,
         "enhanced": outcome.reply.enhanced if outcome.reply else None,
         "reply": outcome.reply.text[:LONGEST_REPLY_KEPT] if outcome.reply else "",
+        "reply_class": classify(outcome.reply),
     }
 
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import CursorResult, Engine, delete, exists, func, select, update
-from sqlalchemy.orm import Session
 
 from newsletter.db import reading, transaction
+from newsletter.deliver.rebatching import rebatch
 from newsletter.deliver.recovery import recover
 from newsletter.models import (
     Batch,
@@ -67,44 +67,17 @@ def _release_deferrals(engine: Engine, now: datetime) -> bool:
         ).all()
         if not due:
             return False
-        _rebatch(session, edition, [deferral.subscriber_id for deferral in due], now)
+        rebatch(
+            session,
+            edition,
+            [deferral.subscriber_id for deferral in due],
+            since=DeliveryState.DEFERRED,
+            due_at=now,
+        )
         for deferral in due:
             deferral.next_at = None
         enqueue_after_commit(session, Job.DRAIN)
         return True
-
-
-def _rebatch(session: Session, edition: Edition, people: list[int], now: datetime) -> None:
-    those = (
-        Delivery.edition_id == edition.id,
-        Delivery.subscriber_id.in_(people),
-        Delivery.state == DeliveryState.DEFERRED,
-    )
-    leaving = session.execute(
-        select(Delivery.batch, func.count()).where(*those).group_by(Delivery.batch)
-    ).all()
-    for number, count in leaving:
-        session.execute(
-            update(Batch)
-            .where(Batch.edition_id == edition.id, Batch.number == number)
-            .values(people=Batch.people - count, deferred=Batch.deferred - count)
-        )
-    edition.last_batch += 1
-    session.add(
-        Batch(
-            edition_id=edition.id,
-            number=edition.last_batch,
-            state=BatchState.READY,
-            due_at=now,
-            people=sum(count for _, count in leaving),
-        )
-    )
-    session.execute(
-        update(Delivery)
-        .where(*those)
-        .values(state=DeliveryState.WAITING, batch=edition.last_batch, reason=None)
-        .execution_options(synchronize_session=False)
-    )
 
 
 def _cancelled_under_way(engine: Engine) -> list[int]:

@@ -1,6 +1,7 @@
 """Puts the ledger right after a worker died: any process may do it, any number of times."""
 
 import logging
+from collections import defaultdict
 from datetime import datetime
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from newsletter.db import transaction
 from newsletter.deliver import ledger
 from newsletter.deliver.journal import Orphan, orphans
 from newsletter.deliver.ledger import Lease
-from newsletter.deliver.outcome import Reply, outcome_of
-from newsletter.models import Batch, BatchState, Edition, Reason
+from newsletter.deliver.outcome import Outcome, Reply, outcome_of
+from newsletter.deliver.settling import clear_the_unsent
+from newsletter.models import Batch, BatchState, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +35,9 @@ def _replay_journals(engine: Engine, folder: Path, now: datetime) -> int:
         for orphan in found:
             with transaction(engine) as session:
                 _settle(session, orphan, now)
+            # On its own: it locks the edition, and nobody does that who holds a batch.
+            with transaction(engine) as session:
+                clear_the_unsent(session, orphan.lease, went_out=orphan.went_out, at=now)
             logger.warning(
                 "journal replayed",
                 extra={
@@ -47,18 +52,17 @@ def _replay_journals(engine: Engine, folder: Path, now: datetime) -> int:
 
 def _settle(session: Session, orphan: Orphan, now: datetime) -> None:
     lease = orphan.lease
-    revision = session.scalar(
-        select(Edition.approved_revision).where(Edition.id == lease.edition_id)
-    )
-    if revision is None:  # the edition is gone, and its deliveries with it
+    claimed = ledger.claimed_revision(session, lease)
+    if claimed is None:  # the edition is gone, and its deliveries with it
         return
     # The lease may have run out before the journal was found: an answer settles the doubt.
-    ledger.reopen(session, lease, list(orphan.answers))
-    outcomes = [
-        outcome_of(subscriber_id, Reply(code, None, "(noted before the worker died)"))
-        for subscriber_id, code in orphan.answers.items()
-    ]
-    ledger.record(session, lease, outcomes, revision=revision, at=now)
+    carried = ledger.reopen(session, lease, list(orphan.answers))
+    outcomes = defaultdict[int, list[Outcome]](list)
+    for subscriber_id, code in orphan.answers.items():
+        outcome = outcome_of(subscriber_id, Reply(code, None, "(noted before the worker died)"))
+        outcomes[carried.get(subscriber_id, claimed)].append(outcome)
+    for revision in sorted(outcomes):
+        ledger.record(session, lease, outcomes[revision], revision=revision, at=now)
     unanswered = sorted(orphan.unanswered)
     ledger.doubt(session, lease, unanswered, reason=Reason.WORKER_DIED, at=now)
     ledger.give_back(session, lease, due_at=now)

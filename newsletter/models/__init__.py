@@ -1,5 +1,17 @@
 """The tables. Importing this package registers all of them with `newsletter.db.Model`."""
 
+from newsletter.models.attribute import Attribute, AttributeKind
+from newsletter.models.breaker import (
+    EVERY_TRANSPORT,
+    DomainTrouble,
+    EditionHealth,
+    Hold,
+    HoldAction,
+    HoldScope,
+    RuleMatch,
+    Traffic,
+)
+from newsletter.models.change import ChangeCause, SubscriberChange
 from newsletter.models.delivery import (
     NO_BATCH,
     Attempt,
@@ -9,6 +21,7 @@ from newsletter.models.delivery import (
     Delivery,
     DeliveryState,
     Reason,
+    ReplyClass,
 )
 from newsletter.models.dkim import DkimAlgorithm, DkimKey
 from newsletter.models.edition import (
@@ -22,8 +35,20 @@ from newsletter.models.edition import (
 from newsletter.models.event import Engagement, Event, EventKind, IngestCursor
 from newsletter.models.installation import THE_ONE, Installation
 from newsletter.models.rollup import EditionFigures, ExclusionFigures, LinkFigures
+from newsletter.models.route import OTHER, Pace, Route, WarmUp, WarmUpDay
+from newsletter.models.schedule import (
+    Alarm,
+    AlarmKind,
+    LocalSchedule,
+    Past,
+    Slot,
+    SlotHoliday,
+    Wave,
+    WaveZone,
+)
+from newsletter.models.section import MOST_SECTIONS, ListSection
 from newsletter.models.settlement import Evidence, Settlement
-from newsletter.models.subscriber import Domain, Subscriber, Zone
+from newsletter.models.subscriber import Domain, DomainVerdict, OwnField, Subscriber, Zone
 from newsletter.models.subscription import (
     ConsentEvent,
     ConsentKind,
@@ -32,6 +57,7 @@ from newsletter.models.subscription import (
     OptIn,
     Subscription,
     SubscriptionStatus,
+    Tracking,
 )
 from newsletter.models.suppression import EVERYWHERE, Suppression, SuppressionReason
 from newsletter.models.system_mail import (
@@ -40,15 +66,35 @@ from newsletter.models.system_mail import (
     SystemMailKind,
     SystemMailState,
 )
-from newsletter.models.transport import Security, Transport
+from newsletter.models.tag import LONGEST_TAG, SubscriberTag, Tag
+from newsletter.models.transport import (
+    Auth,
+    Carries,
+    EditionTransport,
+    ListTransport,
+    Pacing,
+    Security,
+    Transport,
+)
 
 __all__ = [
     "EVERYWHERE",
+    "EVERY_TRANSPORT",
+    "LONGEST_TAG",
+    "MOST_SECTIONS",
     "NO_BATCH",
+    "OTHER",
     "THE_ONE",
+    "Alarm",
+    "AlarmKind",
     "Attempt",
+    "Attribute",
+    "AttributeKind",
+    "Auth",
     "Batch",
     "BatchState",
+    "Carries",
+    "ChangeCause",
     "CompiledEdition",
     "ConsentEvent",
     "ConsentKind",
@@ -58,28 +104,49 @@ __all__ = [
     "DkimAlgorithm",
     "DkimKey",
     "Domain",
+    "DomainTrouble",
+    "DomainVerdict",
     "Edition",
     "EditionFigures",
+    "EditionHealth",
     "EditionList",
     "EditionState",
+    "EditionTransport",
     "Engagement",
     "Event",
     "EventKind",
     "Evidence",
     "ExclusionFigures",
+    "Hold",
+    "HoldAction",
+    "HoldScope",
     "IngestCursor",
     "Installation",
     "Link",
     "LinkFigures",
+    "ListSection",
+    "ListTransport",
+    "LocalSchedule",
     "MailingList",
     "OnUncertain",
     "OptIn",
+    "OwnField",
+    "Pace",
+    "Pacing",
+    "Past",
     "Reason",
     "RecipientOfTests",
+    "ReplyClass",
     "Revision",
+    "Route",
+    "RuleMatch",
     "Security",
     "Settlement",
+    "Slot",
+    "SlotHoliday",
     "Subscriber",
+    "SubscriberChange",
+    "SubscriberTag",
     "Subscription",
     "SubscriptionStatus",
     "Suppression",
@@ -87,6 +154,13 @@ __all__ = [
     "SystemMail",
     "SystemMailKind",
     "SystemMailState",
+    "Tag",
+    "Tracking",
+    "Traffic",
     "Transport",
+    "WarmUp",
+    "WarmUpDay",
+    "Wave",
+    "WaveZone",
     "Zone",
 ]

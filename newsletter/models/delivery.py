@@ -5,7 +5,7 @@ and a batch's counters equal the counts of its rows.
 """
 
 from datetime import datetime
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 from sqlalchemy import (
     BigInteger,
@@ -41,6 +41,9 @@ class Reason(IntEnum):
     SUPPRESSED = 1
     UNSUBSCRIBED = 2
     UNCONFIRMED = 3
+    ZONE_PAST = 10
+    NO_SUCH_DATE = 11
+    TOO_LATE = 12
     REFUSED = 20
     EXPIRED = 21
     UNSENDABLE = 22
@@ -48,6 +51,35 @@ class Reason(IntEnum):
     CONNECTION = 41
     WORKER_DIED = 60
     ANSWER_LOST = 61
+
+
+class ReplyClass(StrEnum):
+    """What a server's words mean, whatever its code says: `newsletter/deliver/classes.toml`."""
+
+    HARD_BAD_MAILBOX = "hard.bad_mailbox"
+    HARD_BAD_DOMAIN = "hard.bad_domain"
+    HARD_MOVED = "hard.moved"
+    HARD_DISABLED = "hard.disabled"
+    SOFT_MAILBOX_FULL = "soft.mailbox_full"
+    SOFT_EXPIRED = "soft.expired"
+    SOFT_GREYLISTED = "soft.greylisted"
+    SOFT_NETWORK = "soft.network"
+    SOFT_SYSTEM = "soft.system"
+    SOFT_CONTENT = "soft.content"
+    BLOCK_REPUTATION = "block.reputation"
+    BLOCK_AUTH = "block.auth"
+    BLOCK_RATE = "block.rate"
+    BLOCK_POLICY_RECIPIENT = "block.policy_recipient"
+    UNKNOWN = "unknown"
+
+    @property
+    def is_hard(self) -> bool:
+        """The address is at fault, not we, the content or the weather."""
+        return self.value.startswith("hard.")
+
+    @property
+    def is_block(self) -> bool:
+        return self.value.startswith("block.")
 
 
 class Delivery(Model):
@@ -95,10 +127,18 @@ class Batch(Model):
     edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     state: Mapped[BatchState] = mapped_column(SmallEnum(BatchState))
+    wave: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    """0: of none, as whoever was excluded when the edition was planned."""
     due_at: Mapped[datetime]
+    deadline_at: Mapped[datetime | None]
+    """From when on nobody in it is mailed any more; None: never too late."""
     lease_token: Mapped[int] = mapped_column(default=0)
     """One more at each claim: whoever holds an older number has been replaced."""
     lease_until: Mapped[datetime | None]
+    route: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    """The provider that all of its people have, or 0 for people of the many others."""
+    tier: Mapped[int] = mapped_column(SmallInteger, default=0, server_default="0")
+    """While a transport warms up: of batches that are due together the lowest goes first."""
     intent_upto: Mapped[int] = mapped_column(BigInteger, default=0)
     """Nobody with a greater subscriber id has been put on the wire under this claim."""
     revision: Mapped[int | None] = mapped_column(SmallInteger)
@@ -110,12 +150,14 @@ class Batch(Model):
     uncertain: Mapped[int] = mapped_column(default=0)
     excluded: Mapped[int] = mapped_column(default=0)
     cancelled: Mapped[int] = mapped_column(default=0)
+    transport_id: Mapped[int | None]
+    """Which transport the last claim chose; a later one stays with it while it works."""
 
     __table_args__ = (
-        # What the claim reads: the earliest due batch that nobody holds.
+        # What the claim reads: a route's earliest due batch that nobody holds.
         Index(
             "ix_batch_ready",
-            "due_at",
+            *("route", "due_at", "tier", "edition_id", "number"),
             postgresql_where=text("state = 0"),
             sqlite_where=text("state = 0"),
         ),
@@ -168,6 +210,8 @@ class Attempt(Model):
     enhanced: Mapped[str | None] = mapped_column(String(11))
     """RFC 3463 status code, when the server gave one."""
     reply: Mapped[str] = mapped_column(String(500), default="")
+    reply_class: Mapped[ReplyClass | None]
+    """None when no server spoke."""
 
     __table_args__ = (
         Index(None, "edition_id", "subscriber_id"),

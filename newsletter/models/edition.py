@@ -23,6 +23,7 @@ from newsletter.db import Model
 class EditionState(StrEnum):
     DRAFT = "draft"
     APPROVED = "approved"
+    SCHEDULED = "scheduled"
     SENDING = "sending"
     PAUSED = "paused"
     SENT = "sent"

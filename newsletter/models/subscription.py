@@ -1,10 +1,10 @@
 """Lists, the tie of a person to a list, and the evidence for that tie."""
 
-from datetime import datetime
+from datetime import datetime, time
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.db import BigId, Model
@@ -23,6 +23,16 @@ class OnUncertain(StrEnum):
     RESEND = "resend"
 
 
+class Tracking(StrEnum):
+    """What a list's mail tells about its readers."""
+
+    FULL = "full"
+    ANONYMOUS = "anonymous"
+    """Opens and clicks are counted, and nobody knows whose they were."""
+    OFF = "off"
+    """No pixel, and links that lead straight to where they lead."""
+
+
 class MailingList(Model):
     """What people subscribe to; it carries the masthead and the sender."""
 
@@ -33,6 +43,8 @@ class MailingList(Model):
     """Stable for the list's life, also through renames: it is part of the List-Id (RFC 2919)."""
     name: Mapped[str] = mapped_column(String(120))
     tagline: Mapped[str] = mapped_column(String(200), default="")
+    description: Mapped[str] = mapped_column(String(1000), default="", server_default="")
+    """What a reader may expect of it, for the public pages."""
     accent: Mapped[str] = mapped_column(String(7), default="#0b57d0")
     language: Mapped[str] = mapped_column(String(35), default="en")
     zone: Mapped[str] = mapped_column(String(64), default="UTC")
@@ -42,12 +54,19 @@ class MailingList(Model):
     """None: replies go to the sender's address."""
     postal_address: Mapped[str] = mapped_column(String(500))
     opt_in: Mapped[OptIn] = mapped_column(default=OptIn.DOUBLE)
+    is_public: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether a stranger may find it and sign up; nobody joins a private list by themselves."""
+    send_time: Mapped[time | None]
+    """When its readers usually get it, in the zone of each; None: at no usual time."""
+    tracking: Mapped[Tracking] = mapped_column(default=Tracking.FULL, server_default="full")
     on_uncertain: Mapped[OnUncertain] = mapped_column(
         default=OnUncertain.HOLD, server_default=OnUncertain.HOLD.value
     )
     transport_id: Mapped[int | None] = mapped_column(ForeignKey("transport.id"))
     """None: the installation's first transport."""
     created_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+    """From then on it has no new subscriptions and no new editions; links in its mail still work."""
 
 
 class SubscriptionStatus(IntEnum):
@@ -68,6 +87,8 @@ class Subscription(Model):
     """One bit for each section of the list that this person does not want; no bit is used twice."""
     joined_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
+    import_id: Mapped[int | None]
+    """The import that made it; None: no import did."""
 
     # A person's own page, and erasure, look subscriptions up by person.
     __table_args__ = (Index(None, "subscriber_id"),)
@@ -75,6 +96,8 @@ class Subscription(Model):
 
 class ConsentKind(StrEnum):
     IMPORTED = "imported"
+    REQUESTED = "requested"
+    """Somebody asked for it; it holds once the person has confirmed."""
     CONFIRMED = "confirmed"
     UNSUBSCRIBED = "unsubscribed"
 

@@ -10,10 +10,11 @@ from newsletter.checks.draft import make_draft
 from newsletter.checks.registry import run_checks
 from newsletter.compose.findings import Finding, Severity
 from newsletter.errors import StateError
-from newsletter.models import EditionState, Subscription
+from newsletter.models import EditionState, Subscription, Transport
 from newsletter.plan.editions import (
     briefing_of,
     compiled_of,
+    has_correction,
     newest_revision,
 )
 from newsletter.plan.stored import get_edition, lists_of
@@ -62,10 +63,12 @@ def approve_edition(
 ) -> Approval:
     """Freeze the newest revision, its lists and its transport for sending.
 
-    Raises `RefusedApproval` when a check finds an error, `StateError` when the edition is no draft.
+    A correction of what is being sent is carried by whatever is claimed from now on; lists and
+    transport stay. Raises `RefusedApproval` when a check finds an error, `StateError` when there
+    is neither a draft nor a correction.
     """
     edition = get_edition(session, edition_id)
-    if edition.state is not EditionState.DRAFT:
+    if edition.state is not EditionState.DRAFT and not has_correction(edition):
         message = f"Edition {edition_id} is {edition.state}; only a draft can be approved."
         raise StateError(message)
     findings = check_edition(session, edition_id, settings=settings, now=now)
@@ -73,14 +76,15 @@ def approve_edition(
         raise RefusedApproval(edition_id, findings)
     lists = lists_of(session, edition_id)
     revision = newest_revision(session, edition)
-    transport = first_transport(session, prefer=lists[0].transport_id)
     revision.approved_at = now
     revision.approved_by = approved_by
     edition.approved_revision = revision.number
     edition.approved_at = now
-    edition.transport_id = transport.id
-    edition.state = EditionState.APPROVED
+    if edition.state is EditionState.DRAFT:
+        edition.transport_id = first_transport(session, prefer=lists[0].transport_id).id
+        edition.state = EditionState.APPROVED
     session.flush()
+    transport = session.get_one(Transport, edition.transport_id)
     people = session.scalar(
         select(func.count(func.distinct(Subscription.subscriber_id))).where(
             Subscription.list_id.in_([mailing_list.id for mailing_list in lists])

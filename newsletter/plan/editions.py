@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import delete, insert
+from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from newsletter.compose.briefing import Briefing, from_json, plain, to_json
@@ -27,10 +27,13 @@ from newsletter.models import (
 from newsletter.plan.stored import get_edition, lists_of
 from newsletter.render.compile import compile_edition
 from newsletter.render.compiled import Compiled
+from newsletter.render.letter import Link as NumberedLink
 from newsletter.render.masthead import Masthead
 from newsletter.settings import Settings
 
 PREHEADER_LENGTH = 110
+CORRIGIBLE = (EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)
+"""The content is out: it is not replaced any more, but corrected for whoever comes after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +111,55 @@ def revise_edition(
     Raises `StateError` once sending has begun.
     """
     edition = get_edition(session, edition_id)
-    if edition.state not in (EditionState.DRAFT, EditionState.APPROVED):
+    if edition.state in (*CORRIGIBLE, EditionState.CANCELLED):
         message = f"Edition {edition_id} is {edition.state}; only a draft can be changed."
+        if edition.state in CORRIGIBLE:
+            message += f" Correct it: newsletter edition correct {edition_id} FILE"
         raise StateError(message)
     edition.state = EditionState.DRAFT
     edition.approved_revision = None
     edition.approved_at = None
-    session.execute(delete(Link).where(Link.edition_id == edition_id))
     _add_revision(session, edition, content, settings=settings, by=revised_by, now=now)
     return edition
+
+
+def correct_edition(
+    session: Session,
+    edition_id: int,
+    content: Content,
+    *,
+    settings: Settings,
+    corrected_by: str,
+    now: datetime,
+) -> Edition:
+    """Put a new revision beside the one that is being sent, which goes on until it is approved.
+
+    Raises `StateError` for an edition that is not being sent and was not.
+    """
+    edition = get_edition(session, edition_id)
+    if edition.state not in CORRIGIBLE:
+        message = f"Edition {edition_id} is {edition.state}; only what is being sent is corrected."
+        if edition.state is not EditionState.CANCELLED:
+            message += f" Revise it: newsletter edition revise {edition_id} FILE"
+        raise StateError(message)
+    _add_revision(session, edition, content, settings=settings, by=corrected_by, now=now)
+    return edition
+
+
+def drop_correction(session: Session, edition_id: int) -> Edition:
+    """Withdraw a correction that nobody approved. Raises `StateError` when there is none."""
+    edition = get_edition(session, edition_id)
+    if not has_correction(edition):
+        message = f"Edition {edition_id} has no correction that waits for approval."
+        raise StateError(message)
+    assert edition.approved_revision is not None
+    edition.revision = edition.approved_revision
+    return edition
+
+
+def has_correction(edition: Edition) -> bool:
+    """Whether a correction of what is being sent waits for its approval."""
+    return edition.state in CORRIGIBLE and edition.revision != edition.approved_revision
 
 
 def compiled_of(session: Session, edition: Edition, *, list_id: int) -> Compiled:
@@ -158,7 +201,8 @@ def _add_revision(
     by: str,
     now: datetime,
 ) -> None:
-    edition.revision += 1
+    edition.revision = _next_number(session, edition.id)
+    taken = _links_of(session, edition.id)
     mastheads = [masthead_of(each, settings) for each in lists_of(session, edition.id)]
     session.add(
         Revision(
@@ -182,6 +226,7 @@ def _add_revision(
             public_id=edition.public_id,
             subject=content.subject,
             preheader=content.preheader,
+            taken=taken,
         )
         session.add(
             CompiledEdition(
@@ -191,12 +236,29 @@ def _add_revision(
                 form=compiled.to_bytes(),
             )
         )
-    # The links are the same whatever the masthead.
-    if compiled.links:
+    # The links are the same whatever the masthead. None is ever deleted: it may be in a mail.
+    if fresh := set(compiled.links) - set(taken):
         session.execute(
-            insert(Link), [{"edition_id": edition.id, **asdict(link)} for link in compiled.links]
+            insert(Link), [{"edition_id": edition.id, **asdict(link)} for link in fresh]
         )
     session.flush()
+
+
+def _next_number(session: Session, edition_id: int) -> int:
+    """A number that no revision ever had, one that was dropped included."""
+    newest = session.scalar(
+        select(func.max(Revision.number)).where(Revision.edition_id == edition_id)
+    )
+    return (newest or 0) + 1
+
+
+def _links_of(session: Session, edition_id: int) -> list[NumberedLink]:
+    rows = session.execute(
+        select(Link.number, Link.url, Link.story)
+        .where(Link.edition_id == edition_id)
+        .order_by(Link.number)
+    )
+    return [NumberedLink(number, url, story) for number, url, story in rows]
 
 
 def _content_hash(content: Content, mastheads: Sequence[Masthead]) -> str:

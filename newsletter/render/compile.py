@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -14,7 +14,7 @@ from newsletter.render.compiled import Compiled
 from newsletter.render.cut import Sentinels, Slot
 from newsletter.render.environment import mail_templates
 from newsletter.render.inline import inline
-from newsletter.render.letter import Letter, write_letter
+from newsletter.render.letter import Letter, Link, write_letter
 from newsletter.render.masthead import Masthead
 from newsletter.render.plaintext import set_text
 
@@ -34,8 +34,11 @@ def compile_edition(
     public_id: str,
     subject: str,
     preheader: str,
+    taken: Sequence[Link] = (),
 ) -> Compiled:
-    """Raises `InputError` for a subject or preheader that is no line of text, and `RenderError` if
+    """`taken` are the links of earlier revisions, which keep their numbers.
+
+    Raises `InputError` for a subject or preheader that is no line of text, and `RenderError` if
     the theme or the inliner lost anything.
     """
     for name, text in (("subject", subject), ("preheader", preheader)):
@@ -46,7 +49,12 @@ def compile_edition(
         message = f"{public_id!r} cannot stand in the address of a page"
         raise RenderError(message)
     letter = write_letter(
-        briefing, masthead, public_id=public_id, subject=subject, preheader=preheader
+        briefing,
+        masthead,
+        public_id=public_id,
+        subject=subject,
+        preheader=preheader,
+        taken=taken,
     )
     sentinels = Sentinels(_typical_widths(masthead))
     html = render_html(letter, sentinels)

@@ -14,6 +14,7 @@ LINE = 76  # RFC 2047 section 2: a line with an encoded-word in it has at most 7
 WORD = 75
 
 _BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_PLAIN_ADDRESS = re.compile(r"[!-;=?-~]+@[!-;=?-~]+")
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*", re.ASCII)
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _AROUND = len("=?utf-8?q??=")
@@ -34,12 +35,21 @@ def unstructured(name: str, text: str) -> bytes:
     return _folded(f"{name}:", _encoded_words(text, taken=len(name) + 2))
 
 
+def is_plain_address(address: str) -> bool:
+    """Nothing in it can end a header field or an envelope's command, and all of it is ASCII."""
+    return _PLAIN_ADDRESS.fullmatch(address) is not None
+
+
 def mailbox(name: str, phrase: str, address: str) -> bytes:
     """A field of one mailbox; `phrase`, the display name, may be empty.
 
     An address with a local part beyond ASCII is written in UTF-8 (RFC 6532): whoever sends it must
     have been offered SMTPUTF8.
     """
+    if _PLAIN_PHRASE.fullmatch(phrase) and is_plain_address(address):  # as most readers' are
+        field = f"{name}: {phrase} <{address}>"
+        if len(field) <= LINE:
+            return field.encode() + b"\r\n"
     _refuse_breaks(name, phrase)
     _refuse_breaks(name, address)
     if not phrase:

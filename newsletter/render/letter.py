@@ -1,7 +1,7 @@
 """A briefing as the templates need it: links numbered in order, fixed words and dates chosen."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from newsletter.compose.briefing import Briefing, Image, RichText, Span, Story
@@ -81,10 +81,17 @@ def is_fetchable(image: Image) -> bool:
 
 
 def write_letter(
-    briefing: Briefing, masthead: Masthead, *, public_id: str, subject: str, preheader: str
+    briefing: Briefing,
+    masthead: Masthead,
+    *,
+    public_id: str,
+    subject: str,
+    preheader: str,
+    taken: Sequence[Link] = (),
 ) -> Letter:
+    """`taken` are the links of the edition's earlier revisions, whose numbers mean them for good."""
     words = words_for(briefing.language, house=masthead.language)
-    numbering = _Numbering(page_address(masthead, public_id))
+    numbering = _Numbering(page_address(masthead, public_id), taken)
     return Letter(
         masthead=masthead,
         words=words,
@@ -107,11 +114,16 @@ def _credits(credits: Mapping[str, str], words: Words) -> tuple[str, ...]:
 
 
 class _Numbering:
-    """Gives each link the next number, in the order in which the letter shows them."""
+    """Gives each link the next number, in the order in which the letter shows them.
 
-    def __init__(self, page: str) -> None:
+    A link that an earlier revision had keeps its number.
+    """
+
+    def __init__(self, page: str, taken: Sequence[Link]) -> None:
         self.page = page
         self.links: list[Link] = []
+        self._unused = list(taken)
+        self._last = max((link.number for link in taken), default=0)
         self._stories = 0
 
     def points(self, briefing: Briefing) -> tuple[LinkedPoint, ...]:
@@ -151,6 +163,19 @@ class _Numbering:
         return f"{self.page}#story-{story}"
 
     def _link(self, url: str, story: int | None) -> Slot:
-        link = Link(len(self.links) + 1, url, story)
+        link = self._taken(url, story) or self._new(url, story)
         self.links.append(link)
         return link_slot(link.number)
+
+    def _taken(self, url: str, story: int | None) -> Link | None:
+        same = [link for link in self._unused if link.url == url]
+        # A story may have moved; where the link leads is what its number means.
+        same.sort(key=lambda link: link.story != story)
+        if not same:
+            return None
+        self._unused.remove(same[0])
+        return same[0]
+
+    def _new(self, url: str, story: int | None) -> Link:
+        self._last += 1
+        return Link(self._last, url, story)

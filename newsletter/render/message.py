@@ -4,19 +4,21 @@ import datetime
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import format_datetime
 from functools import lru_cache
 from html import escape
+from typing import NamedTuple
 
 from newsletter.addresses import parse_address
 from newsletter.render.compiled import Compiled
 from newsletter.render.cut import ADDRESS, CLICK, GREETING, JOINED, OPEN, UNSUBSCRIBE, Slot
-from newsletter.render.headers import mailbox, structured, unstructured
+from newsletter.render.headers import is_plain_address, mailbox, structured, unstructured
 from newsletter.render.letter import page_address
 from newsletter.render.masthead import Masthead
-from newsletter.render.recipient import Recipient
+from newsletter.render.recipient import Addressed, printable
 from newsletter.render.transfer import Part, encoded_part
-from newsletter.tokens import DeliveryRef, Purpose, SubscriptionRef, Tokens
+from newsletter.tokens import LetterTokens, SubscriptionRef, Tokens
 
 ONE_CLICK = "List-Unsubscribe=One-Click"  # RFC 8058 section 3.1: these very octets
 PRECEDENCE = "bulk"
@@ -25,7 +27,51 @@ SILENCED = "OOF, AutoReply"  # not "All": that would silence bounces too
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9 &'.,:+-]+", re.ASCII)
 _LONGEST_LIST_ID = 255
 
-_date_field = lru_cache(maxsize=8)(format_datetime)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """What the headers of an edition's messages have in common, up to the empty line behind them."""
+
+    before_to: bytes
+    subject: bytes
+    after_unsubscribe: bytes
+
+    def filled(self, to: bytes, date: bytes, message_id: bytes, unsubscribe: bytes) -> bytes:
+        """A whole header. `to` is a field; of the others these are the values."""
+        return b"".join(
+            (
+                *(self.before_to, to, self.subject, b"Date: ", date),
+                *(b"\r\nMessage-ID: ", message_id, b"\r\nList-Unsubscribe: ", unsubscribe),
+                *(b"\r\n", self.after_unsubscribe),
+            )
+        )
+
+
+class Letter(NamedTuple):
+    """One reader's message before it is signed, and its envelope.
+
+    A tuple because one is made per message. `body` is what follows the empty line behind the header,
+    in parts; it is in relaxed form (RFC 6376 section 3.4.4): whoever signs has only to hash it.
+    """
+
+    return_path: str
+    address: str
+    head: Head
+    to: bytes
+    date: bytes
+    message_id: bytes
+    unsubscribe: bytes
+    body: tuple[bytes, ...]
+
+    @property
+    def header(self) -> bytes:
+        """With the empty line behind it."""
+        return self.head.filled(self.to, self.date, self.message_id, self.unsubscribe)
+
+    @property
+    def content(self) -> bytes:
+        return b"".join((self.header, *self.body))
 
 
 class Assembler:
@@ -35,69 +81,87 @@ class Assembler:
         masthead = compiled.masthead
         self._edition_id = compiled.edition_id
         self.sender_domain = parse_address(masthead.sender_address).domain
-        self._mail_domain = masthead.mail_domain
-        self._unsubscribe_url = f"{masthead.base_url}/u/"
         self._tokens = tokens
-        self._joined = lru_cache(maxsize=1024)(compiled.words.joined_on)
-        self._greeting_to = compiled.words.greeting_to
-        self._from = _from(masthead)
-        self._subject = unstructured("Subject", compiled.subject)
-        self._same_for_all = _same_for_all(compiled)
+        self._words = compiled.words
+        self._mail_domain = masthead.mail_domain
+        self._message_id_end = f"@{masthead.mail_domain}>".encode()
+        self._unsubscribe_url = f"<{masthead.base_url}/u/".encode()
+        self._head = Head(
+            before_to=_from(masthead),
+            subject=unstructured("Subject", compiled.subject),
+            after_unsubscribe=_same_for_all(compiled) + b"\r\n",
+        )
         self._text = encoded_part(compiled.mail_text)
         self._html = encoded_part(compiled.mail_html)
+        self._is_alike = self._text.encoding == self._html.encoding
         boundary = f"--{compiled.boundary}".encode()
-        self._before_text = b"\r\n" + boundary + _part_head("text/plain", self._text)
+        self._before_text = boundary + _part_head("text/plain", self._text)
         self._before_html = b"\r\n" + boundary + _part_head("text/html", self._html)
         self._end = b"\r\n" + boundary + b"--\r\n"
+        self._date = lru_cache(maxsize=8)(_date_value)
+        self._joined = lru_cache(maxsize=1024)(self._prepared_joined)
 
-    def message(self, recipient: Recipient, *, date: datetime.datetime) -> bytes:
+    def message(self, reader: Addressed, *, date: datetime.datetime) -> bytes:
         """The whole message (RFC 5322) with CRLF line ends, none of them followed by a dot.
 
         The same reader and date always give the same octets.
         """
-        name = recipient.printable_name
-        values = self._values(recipient, name)
-        return b"".join(
-            (
-                self._from,
-                mailbox("To", name, str(recipient.address)),
-                self._subject,
-                (
-                    f"Date: {_date_field(date)}\r\n"
-                    f"Message-ID: <{self._message_id(recipient)}>\r\n"
-                    f"List-Unsubscribe: <{self._unsubscribe_url}{values[UNSUBSCRIBE]}>\r\n"
-                ).encode(),
-                self._same_for_all,
-                self._before_text,
-                _filled(self._text, values),
-                self._before_html,
-                _filled(self._html, _escaped(values)),
-                self._end,
-            )
+        return self.letter(reader, date=date).content
+
+    def letter(self, reader: Addressed, *, date: datetime.datetime) -> Letter:
+        """Raises `InputError` for an address or a name that must not go into a header."""
+        address, name = str(reader.address), printable(reader.name)
+        if not is_plain_address(address):
+            address = str(parse_address(address))
+        ref = SubscriptionRef(reader.list_id, self._edition_id, reader.subscriber_id)
+        tokens = self._tokens.of_letter(ref)
+        return Letter(
+            return_path=f"b-{tokens.return_path.decode()}@{self._mail_domain}",
+            address=address,
+            head=self._head,
+            to=mailbox("To", name, address),
+            date=self._date(date),
+            message_id=b"<" + tokens.message_id + self._message_id_end,
+            unsubscribe=self._unsubscribe_url + tokens.unsubscribe + b">",
+            body=self._body(name, address, reader.joined_on, tokens),
         )
 
-    def _values(self, recipient: Recipient, name: str) -> dict[Slot, str]:
-        """What the reader's message has in each slot, unescaped; `name` is the printable one."""
-        delivery = DeliveryRef(self._edition_id, recipient.subscriber_id)
+    def _body(
+        self, name: str, address: str, joined_on: datetime.date | None, tokens: LetterTokens
+    ) -> tuple[bytes, ...]:
+        greeting, html_greeting = self._prepared(self._words.greeting_to(name))
+        shown_address, html_address = self._prepared(address)
+        joined, html_joined = self._joined(joined_on)
+        in_text = self._prepared_tokens(self._text, tokens)
+        in_html = in_text.copy() if self._is_alike else self._prepared_tokens(self._html, tokens)
+        in_text |= {GREETING: greeting, ADDRESS: shown_address, JOINED: joined}
+        in_html |= {GREETING: html_greeting, ADDRESS: html_address, JOINED: html_joined}
+        return (
+            *(self._before_text, self._text.fill(in_text)),
+            *(self._before_html, self._html.fill(in_html)),
+            self._end,
+        )
+
+    def _prepared(self, value: str) -> tuple[bytes, bytes]:
+        """For the text, and escaped for the HTML."""
+        in_text, escaped = self._text.prepare(value), escape(value)
+        if self._is_alike and escaped == value:
+            return in_text, in_text
+        return in_text, self._html.prepare(escaped)
+
+    def _prepared_joined(self, date: datetime.date | None) -> tuple[bytes, bytes]:
+        return self._prepared(self._words.joined_on(date))
+
+    def _prepared_tokens(self, part: Part, tokens: LetterTokens) -> dict[Slot, bytes]:
         return {
-            GREETING: self._greeting_to(name),
-            ADDRESS: str(recipient.address),
-            JOINED: self._joined(recipient.joined_on),
-            OPEN: self._tokens.delivery(Purpose.OPEN, delivery),
-            CLICK: self._tokens.delivery(Purpose.CLICK, delivery),
-            UNSUBSCRIBE: self._tokens.unsubscribe(
-                SubscriptionRef(recipient.list_id, self._edition_id, recipient.subscriber_id)
-            ),
+            OPEN: part.prepare_token(tokens.opened),
+            CLICK: part.prepare_token(tokens.click),
+            UNSUBSCRIBE: part.prepare_token(tokens.unsubscribe),
         }
 
-    def return_path(self, recipient: Recipient) -> str:
-        """The envelope sender of this delivery: a bounce to it names the reader (H-50)."""
-        delivery = DeliveryRef(self._edition_id, recipient.subscriber_id)
-        return f"b-{self._tokens.return_path(delivery)}@{self._mail_domain}"
 
-    def _message_id(self, recipient: Recipient) -> str:
-        delivery = DeliveryRef(self._edition_id, recipient.subscriber_id)
-        return f"{self._tokens.delivery(Purpose.MESSAGE_ID, delivery)}@{self._mail_domain}"
+def _date_value(date: datetime.datetime) -> bytes:
+    return format_datetime(date).encode()
 
 
 def _from(masthead: Masthead) -> bytes:
@@ -148,12 +212,3 @@ def _part_head(content_type: str, part: Part) -> bytes:
         f'\r\nContent-Type: {content_type}; charset="utf-8"\r\n'
         f"Content-Transfer-Encoding: {part.encoding}\r\n\r\n"
     ).encode()
-
-
-def _filled(part: Part, values: Mapping[Slot, str]) -> bytes:
-    prepared = {slot: part.prepare(value) for slot, value in values.items()}
-    return part.fill(prepared)
-
-
-def _escaped(values: Mapping[Slot, str]) -> dict[Slot, str]:
-    return {slot: escape(value) for slot, value in values.items()}

@@ -3,6 +3,7 @@
 import datetime
 import re
 from dataclasses import dataclass
+from typing import Protocol
 
 from newsletter.addresses import Address
 
@@ -27,8 +28,27 @@ class Recipient:
 
     @property
     def printable_name(self) -> str:
-        """The name on one line without control characters; the only form that enters a message."""
-        if self.name.isascii() and self.name.isprintable():
-            return self.name.strip()
-        name = " ".join(_UNSAFE.sub("", self.name).split())
-        return "" if _MARKS.fullmatch(name) else name
+        return printable(self.name)
+
+
+class Addressed(Protocol):
+    """Anybody a message can be made for; `address` is as it was stored: normalised."""
+
+    @property
+    def subscriber_id(self) -> int: ...
+    @property
+    def list_id(self) -> int: ...
+    @property
+    def address(self) -> str | Address: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def joined_on(self) -> datetime.date | None: ...
+
+
+def printable(name: str) -> str:
+    """On one line and without control characters: the only form in which a name enters a message."""
+    if name.isascii() and name.isprintable():
+        return name.strip()
+    name = " ".join(_UNSAFE.sub("", name).split())
+    return "" if _MARKS.fullmatch(name) else name

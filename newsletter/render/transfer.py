@@ -1,12 +1,15 @@
 """Content transfer encodings (RFC 2045 section 6) of a cut text, with all that is static done once.
 
 Both kinds write CRLF lines of at most 76 octets, none of which begins with a dot or with "From ":
-neither dot-stuffing nor From-munging can change a byte, so a DKIM signature holds.
+neither dot-stuffing nor From-munging can change a byte, so a DKIM signature holds. Nowhere is more
+than one blank, a tab, or a blank before a line's end: as a part is sent, so is it signed (relaxed
+body canonicalisation, RFC 6376 section 3.4.4).
 """
 
 import re
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from newsletter.render.cut import Cut, Slot
@@ -16,7 +19,7 @@ LINE = 76
 # Above this share of octets that quoted-printable triples, base64 is the shorter one.
 _TRIPLED_SHARE = 0.16
 
-_TO_ESCAPE = re.compile(rb"[^\t\n -<>-~]+|[\t ]+(?=\n)")
+_TO_ESCAPE = re.compile(rb"[^\n -<>-~]+|(?<= ) +| +(?=\n)")
 _READY = re.compile(rb"[A-EG-Za-z0-9_~-](?:[A-Za-z0-9_~/@+ .,-]{0,72}[A-Za-z0-9_~/@+.,-])?")
 _FIRST = {b".": b"=2E", b"F": b"=46"}
 
@@ -28,6 +31,9 @@ class Part(Protocol):
 
     def prepare(self, value: str) -> bytes:
         """A reader's value in the form that `fill` takes."""
+
+    def prepare_token(self, token: bytes) -> bytes:
+        """The same for what is known to be of `[A-Za-z0-9_-]` and shorter than a line."""
 
     def fill(self, values: Mapping[Slot, bytes]) -> bytes:
         """The whole part, encoded, ending with a line's end."""
@@ -41,24 +47,58 @@ def encoded_part(cut: Cut) -> Part:
 
 
 class QuotedPrintable:
-    """Before and after a value stands a soft line break, so that each begins at the line's start."""
+    """Before and after a value stands a soft line break, so that each begins at the line's start.
+
+    The commonest slot, a click's, is filled in by joining the texts around it.
+    """
 
     encoding = "quoted-printable"
 
     def __init__(self, cut: Cut) -> None:
         *before, last = (text.encode() for text in cut.statics)
-        self._pieces: list[bytes] = [b""] * (2 * len(cut.slots) + 1)
-        self._pieces[:-1:2] = [_soft(quoted_printable(text)) for text in before]
-        self._pieces[-1] = quoted_printable(last.rstrip() + b"\n")
-        self._slots = cut.slots
+        statics = [_soft(quoted_printable(text)) for text in before]
+        statics.append(quoted_printable(last.rstrip() + b"\n"))
+        self._commonest = max(cut.slots, key=cut.slots.count, default=Slot(""))
+        segments = [_Segment([statics[0]], [])]
+        for slot, text in zip(cut.slots, statics[1:], strict=True):
+            if slot == self._commonest:
+                segments.append(_Segment([text], []))
+            else:
+                segments[-1].add(slot, text)
+        self._static = [segment.pieces[0] for segment in segments]
+        self._personal = [
+            (place, segment) for place, segment in enumerate(segments) if segment.slots
+        ]
 
     def prepare(self, value: str) -> bytes:
         raw = value.encode()
-        return raw + b"=\r\n" if _READY.fullmatch(raw) else _soft(quoted_printable(raw))
+        is_ready = _READY.fullmatch(raw) and b"  " not in raw
+        return raw + b"=\r\n" if is_ready else _soft(quoted_printable(raw))
+
+    def prepare_token(self, token: bytes) -> bytes:
+        return _FIRST.get(token[:1], token[:1]) + token[1:] + b"=\r\n"
 
     def fill(self, values: Mapping[Slot, bytes]) -> bytes:
-        pieces = self._pieces.copy()
-        pieces[1::2] = [values[slot] for slot in self._slots]
+        segments = self._static.copy()
+        for place, segment in self._personal:
+            segments[place] = segment.fill(values)
+        return values.get(self._commonest, b"").join(segments)
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """What stands between two values of the commonest slot; every second piece is a slot's place."""
+
+    pieces: list[bytes]
+    slots: list[Slot]
+
+    def add(self, slot: Slot, text: bytes) -> None:
+        self.slots.append(slot)
+        self.pieces.extend((b"", text))
+
+    def fill(self, values: Mapping[Slot, bytes]) -> bytes:
+        pieces = self.pieces.copy()
+        pieces[1::2] = [values[slot] for slot in self.slots]
         return b"".join(pieces)
 
 
@@ -76,6 +116,9 @@ class Base64:
 
     def prepare(self, value: str) -> bytes:
         return value.encode()
+
+    def prepare_token(self, token: bytes) -> bytes:
+        return token
 
     def fill(self, values: Mapping[Slot, bytes]) -> bytes:
         filled: list[bytes] = []

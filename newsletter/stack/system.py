@@ -70,6 +70,10 @@ def running_system(
             [*worker, "-n", "deliver@%h", "-Q", Queue.DELIVER, "-c", str(senders)],
         )
         processes.start(
+            "worker-system",
+            [*worker, "-n", "system@%h", "-Q", Queue.SYSTEM, "-c", "1"],
+        )
+        processes.start(
             "worker-upkeep",
             [*worker, "-n", "upkeep@%h", "-Q", f"{Queue.UPKEEP},{Queue.FEEDBACK}", "-c", "2"],
         )

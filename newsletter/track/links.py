@@ -36,17 +36,24 @@ class LinkTable:
 
     def target(self, edition_id: int, number: int) -> str | None:
         """None: the edition has no such link, or none that a browser may be sent to."""
-        return self.remembered(edition_id, number) or self._read(edition_id).get(number)
+        known = self.remembered(edition_id, number)
+        if known is not None:
+            return known
+        targets = self._read(edition_id)
+        if targets:
+            self._remember(edition_id, targets)
+        return targets.get(number)
+
+    def current(self, edition_id: int, number: int) -> str | None:
+        """As the database has it now, and not remembered: a draft's links still change."""
+        return self._read(edition_id).get(number)
 
     def _read(self, edition_id: int) -> dict[int, str]:
         with reading(self._engine) as session:
             rows = session.execute(
                 select(Link.number, Link.url).where(Link.edition_id == edition_id)
             ).all()
-        targets = {number: url for number, url in rows if is_web_address(url)}
-        if targets:
-            self._remember(edition_id, targets)
-        return targets
+        return {number: url for number, url in rows if is_web_address(url)}
 
     def _remember(self, edition_id: int, targets: dict[int, str]) -> None:
         with self._lock:

@@ -6,7 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.audience import consent
-from newsletter.models import Delivery, Edition, Event, EventKind
+from newsletter.deliver.settling import settle_by_evidence
+from newsletter.models import Delivery, Edition, Event, EventKind, Evidence
 from newsletter.models.partitions import ensure_event_partition
 from newsletter.tokens import SubscriptionRef
 from newsletter.track.figures import Gain, add_to_edition_figures
@@ -15,13 +16,13 @@ from newsletter.track.figures import Gain, add_to_edition_figures
 def unsubscribe(session: Session, ref: SubscriptionRef, *, at: datetime, how: str) -> bool:
     """End the subscription that `ref` names; False when there was nothing left to end.
 
-    The edition's figures count it only when the person was mailed that edition: the link in a test
-    mail works as well, and counts nowhere.
+    The edition's figures count it only when the person was mailed that edition.
     """
     if not consent.unsubscribe(session, ref, at=at, how=how):
         return False
     if _was_mailed(session, ref):
         _count(session, ref, at)
+        settle_by_evidence(session, ref.edition_id, [ref.subscriber_id], Evidence.UNSUBSCRIBE, at)
     return True
 
 

@@ -18,13 +18,16 @@ from sqlalchemy import CursorResult, Engine, case, insert, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.db import insert_or_ignore, reading, transaction, upsert
+from newsletter.deliver.settling import settle_by_evidence
 from newsletter.errors import InputError
 from newsletter.models import (
     Delivery,
+    DeliveryState,
     Edition,
     Engagement,
     Event,
     EventKind,
+    Evidence,
     IngestCursor,
     Link,
 )
@@ -52,6 +55,8 @@ EARLIEST_AHEAD = timedelta(hours=1)
 
 Engaged = tuple[int, int, int]
 """(edition, subscriber, link); link 0 is the open."""
+Readers = dict[tuple[int, int], DeliveryState]
+"""The deliveries that events name, by edition and subscriber."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +135,11 @@ def _write(engine: Engine, batch: _Batch, now: datetime) -> int | None:
     with transaction(engine) as session:
         if not _move_cursor(session, batch):
             return None
-        events = _of_deliveries(session, _plausible(batch.events, now))
+        readers = _readers(session, batch.events.values())
+        events = _possible(session, _plausible(batch.events, now), readers)
         _insert(session, events)
         _count(session, _engage(session, events.values()))
+        _settle_doubts(session, events.values(), readers, now)
     return len(events)
 
 
@@ -156,9 +163,10 @@ def _plausible(events: dict[str, ReaderEvent], now: datetime) -> dict[str, Reade
     }
 
 
-def _of_deliveries(session: Session, events: dict[str, ReaderEvent]) -> dict[str, ReaderEvent]:
+def _possible(
+    session: Session, events: dict[str, ReaderEvent], readers: Readers
+) -> dict[str, ReaderEvent]:
     """The opens and clicks of people who were mailed the edition, on links that it has."""
-    readers = _readers(session, events.values())
     links = _links(session, {edition_id for edition_id, _ in readers})
     return {
         sequence: event
@@ -167,7 +175,7 @@ def _of_deliveries(session: Session, events: dict[str, ReaderEvent]) -> dict[str
     }
 
 
-def _readers(session: Session, events: Iterable[ReaderEvent]) -> set[tuple[int, int]]:
+def _readers(session: Session, events: Iterable[ReaderEvent]) -> Readers:
     """Asked edition by edition, so that PostgreSQL looks into that edition's partition alone."""
     wanted = defaultdict[int, set[int]](set)
     for event in events:
@@ -175,10 +183,10 @@ def _readers(session: Session, events: Iterable[ReaderEvent]) -> set[tuple[int, 
             wanted[event.edition_id].add(event.subscriber_id)
     editions = session.scalars(select(Edition.id).where(Edition.id.in_(wanted))).all()
     return {
-        (edition_id, subscriber_id)
+        (edition_id, subscriber_id): state
         for edition_id in editions
-        for subscriber_id in session.scalars(
-            select(Delivery.subscriber_id).where(
+        for subscriber_id, state in session.execute(
+            select(Delivery.subscriber_id, Delivery.state).where(
                 Delivery.edition_id == edition_id,
                 Delivery.subscriber_id.in_(wanted[edition_id]),
             )
@@ -257,6 +265,19 @@ def _engage(session: Session, events: Iterable[ReaderEvent]) -> list[Engaged]:
         for edition_id, subscriber_id, link, total in totals
         if total == times[edition_id, subscriber_id, link]
     ]
+
+
+def _settle_doubts(
+    session: Session, events: Iterable[ReaderEvent], readers: Readers, now: datetime
+) -> None:
+    """Whoever opens or clicks has got the message: then it is sent, if that was in doubt."""
+    settled = defaultdict[tuple[int, Evidence], set[int]](set)
+    for event in events:
+        if readers[event.edition_id, event.subscriber_id] is DeliveryState.UNCERTAIN:
+            kind = Evidence.OPEN if event.kind is EventKind.OPEN else Evidence.CLICK
+            settled[event.edition_id, kind].add(event.subscriber_id)
+    for edition_id, kind in sorted(settled):
+        settle_by_evidence(session, edition_id, sorted(settled[edition_id, kind]), kind, now)
 
 
 def _count(session: Session, first_times: list[Engaged]) -> None:

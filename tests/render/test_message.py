@@ -148,7 +148,7 @@ def test_every_token_names_this_reader_and_opens_one_thing() -> None:
     (pixel,) = re.findall(r"/o/([\w-]+)\"", html)
     unsubscribe = str(message["List-Unsubscribe"]).rpartition("/")[2].rstrip(">")
     message_id = str(message["Message-ID"]).strip("<>").partition("@")[0]
-    bounce = assembler.return_path(recipient)
+    bounce = assembler.letter(recipient, date=MORNING).return_path
 
     assert TOKENS.read_delivery(Purpose.CLICK, click) == delivery
     assert TOKENS.read_delivery(Purpose.OPEN, pixel) == delivery

@@ -42,6 +42,8 @@ async def unsubscribe(request: Request) -> Response:
         ref = deps.tokens.read_unsubscribe(request.path_params["token"])
     except TokenError as error:
         raise HTTPException(404) from error
+    if ref.is_test:
+        return await run_in_threadpool(_say_test, deps.engine, ref)
     if request.method != "POST":
         return await run_in_threadpool(_ask, deps.engine, ref)
     form = await read_form(request)
@@ -60,6 +62,20 @@ def _answer(deps: Deps, ref: SubscriptionRef, form: Mapping[str, str]) -> Respon
         _leave(deps, ref, "page")
         return _page("public/unsubscribed.html", _find(deps.engine, ref))
     return _ask(deps.engine, ref, status=400)
+
+
+def _say_test(engine: Engine, ref: SubscriptionRef) -> Response:
+    """A test mail's link belongs to nobody: it shows that it works, and changes nothing."""
+    with reading(engine) as session:
+        mailing_list = session.get(MailingList, ref.list_id)
+    if mailing_list is None:
+        raise HTTPException(404)
+    return page(
+        "public/test_mail.html",
+        headers=NO_STORE | {"X-Robots-Tag": "noindex"},
+        words=page_words(None, mailing_list.language),
+        list_name=mailing_list.name,
+    )
 
 
 def _leave(deps: Deps, ref: SubscriptionRef, how: str) -> None:

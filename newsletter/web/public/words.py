@@ -21,6 +21,8 @@ class PageWords:
     button: str
     done: str
     done_lead: str
+    test: str
+    test_lead: str
 
 
 def page_words(subscriber_language: str | None, list_language: str) -> PageWords:
