@@ -1,11 +1,15 @@
 """The only place that asks DNS."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 
 from dns.asyncresolver import Resolver as AsyncResolver
 from dns.exception import DNSException
+from dns.name import root
 from dns.resolver import NXDOMAIN, BaseResolver, NoAnswer, NoResolverConfiguration, Resolver
+from dns.reversename import from_address
 
 from newsletter.errors import DnsError, InputError
 
@@ -46,14 +50,34 @@ class Dns:
 
         Raises `DnsError` when nobody answers.
         """
+        records = self._asked(name, "TXT")
+        return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in records)
+
+    def addresses(self, host: str) -> tuple[str, ...]:
+        """The host's IPv4 and IPv6 addresses; none when there is no such host.
+
+        Raises `DnsError` when nobody answers.
+        """
+        return tuple(
+            str(record.address) for kind in ("A", "AAAA") for record in self._asked(host, kind)
+        )
+
+    def names_of(self, address: str) -> tuple[str, ...]:
+        """The names that the reverse zone gives an address (PTR). Raises `DnsError`."""
+        name = from_address(address).to_text(omit_final_dot=True)
+        return tuple(
+            record.target.to_text(omit_final_dot=True).lower()
+            for record in self._asked(name, "PTR")
+        )
+
+    def _asked(self, name: str, kind: str) -> Sequence[Any]:
         try:
-            answer = self._resolver.resolve(f"{name}.", "TXT")
+            return tuple(self._resolver.resolve(f"{name}.", kind))
         except (NXDOMAIN, NoAnswer):
             return ()
         except DNSException as error:
             message = f"DNS does not answer for {name}: {error}"
             raise DnsError(message) from error
-        return tuple(b"".join(record.strings).decode("utf-8", "replace") for record in answer)
 
     async def mail_hosts(self, domain: str) -> MailHosts:
         """Where mail to `domain` goes. Raises `DnsError` when nobody answers."""
@@ -75,9 +99,8 @@ class Dns:
         hosts = {
             record.exchange.to_text(omit_final_dot=True).lower()
             for record in answer
-            if record.preference == best
+            if record.preference == best and record.exchange != root
         }
-        hosts.discard("@")  # the root: what a null MX names
         return MailHosts(tuple(sorted(hosts)), seconds, is_refused=not hosts)
 
     async def _itself(self, domain: str) -> MailHosts:

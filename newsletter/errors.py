@@ -9,6 +9,7 @@ NewsletterError
 ├── StateError              the thing exists but is in no state for that
 ├── RenderError             a template or the inliner lost something; nothing was sent
 ├── DnsError                no name server answers
+├── DisarmedError           the database has forgotten what was sent; an admin must arm it
 └── FencedError             another process has taken over this batch; stop at once
 """
 
@@ -46,6 +47,10 @@ class RenderError(NewsletterError):
 
 
 class DnsError(NewsletterError):
+    pass
+
+
+class DisarmedError(NewsletterError):
     pass
 
 

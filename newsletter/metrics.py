@@ -7,9 +7,9 @@ imported: see `settings.share_metrics`. Without it a process answers for itself 
 
 import secrets
 import time
-from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
 from threading import Thread
 from typing import TYPE_CHECKING
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["CONTENT_TYPE_LATEST"]
 
+TIMED_FIRST = 16
+"""Of a phase, after it was published: the rare ones are all timed."""
+ONE_IN = 16
+
 MESSAGES = Counter("newsletter_messages", "Outcomes of tries on the wire.", ["outcome"])
 SYSTEM_MAIL = Counter(
     "newsletter_system_mail", "Outcomes of tries at single mails.", ["kind", "outcome"]
@@ -52,31 +56,72 @@ EVENTS_WAITING = Gauge(
     [],
     multiprocess_mode="livesum",
 )
+UNREADY_SLOTS = Gauge(
+    "newsletter_unready_slots",
+    "Slots whose time for approval is near or over, and nothing is approved.",
+    [],
+    multiprocess_mode="mostrecent",
+)
 EVENTS_DROPPED = Counter("newsletter_events_dropped", "Opens and clicks given up for lack of room.")
 
 
 class Stopwatch:
-    """Times phases without touching the shared counters, which `publish` does for all of them."""
+    """Times phases without touching the shared counters, which `publish` does for all of them.
+
+    Of phases that come thick, those of every message, one in `ONE_IN` is timed and stands for them.
+    """
 
     def __init__(self) -> None:
-        self._seconds: Tally[str] = Tally()
-        self._times: Tally[str] = Tally()
+        self._phases: defaultdict[str, _Phase] = defaultdict(_Phase)
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._seconds[name] += time.perf_counter() - start  # type: ignore[assignment]
-            self._times[name] += 1
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        phase = self._phases[name]
+        phase.times += 1
+        if phase.times > TIMED_FIRST and phase.times % ONE_IN:
+            return _UNTIMED
+        return _Timing(phase)
+
+    def add(self, name: str, seconds: float, *, times: int) -> None:
+        """For phases that begin in one call and end in another."""
+        phase = self._phases[name]
+        phase.times += times
+        phase.timed += times
+        phase.seconds += seconds
 
     def publish(self) -> None:
-        for name, times in self._times.items():
-            PHASE_SECONDS.labels(name).inc(self._seconds[name])
-            PHASES.labels(name).inc(times)
-        self._seconds.clear()
-        self._times.clear()
+        for name, phase in self._phases.items():
+            if phase.timed:
+                PHASE_SECONDS.labels(name).inc(phase.seconds / phase.timed * phase.times)
+                PHASES.labels(name).inc(phase.times)
+                phase.times, phase.timed, phase.seconds = 0, 0, 0.0
+
+
+class _Phase:
+    """What was gone through since the last time it was published."""
+
+    __slots__ = ("seconds", "timed", "times")
+
+    def __init__(self) -> None:
+        self.times = 0
+        self.timed = 0
+        self.seconds = 0.0
+
+
+class _Timing:
+    __slots__ = ("_phase", "_start")
+
+    def __init__(self, phase: _Phase) -> None:
+        self._phase = phase
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_exception: object) -> None:
+        self._phase.seconds += time.perf_counter() - self._start
+        self._phase.timed += 1
+
+
+_UNTIMED = nullcontext()
 
 
 def exposition(more: Iterable[Collector] = ()) -> bytes:

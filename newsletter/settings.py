@@ -79,6 +79,8 @@ class Settings(BaseSettings):
     """How long a claimed batch belongs to its worker without a sign of life."""
     dot_timeout_seconds: float = Field(default=600.0, gt=0)
     """How long to wait for the answer to a message's final dot (RFC 5321 section 4.5.3.2.6)."""
+    smtp_client: Literal["pipelined", "reference"] = "pipelined"
+    """What carries editions: our own client, or the standard library's, to compare with."""
     retry_hours: float = Field(default=24.0, ge=1, le=120)
     """How long after its first try a deferred delivery is tried again."""
     poll_seconds: float = Field(default=5.0, gt=0)

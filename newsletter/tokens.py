@@ -19,6 +19,8 @@ from newsletter.errors import TokenError
 MAC_BYTES = 16
 FIRST_TEST_READER = 1 << 47
 """Ids from here on are no subscriber's: each stands for one test mail, whose links change nothing."""
+NOBODY = 0
+"""The reader in the links of a list that counts without names; no subscriber has this number."""
 RETURN_PATH_MAC_BYTES = 10  # keeps the local part of a return path below 64 octets
 MASK_BYTES = 14  # as long as the longest ids; shorter ones take the first of them
 
@@ -208,6 +210,8 @@ def _unbase64(token: str) -> bytes:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise _unknown() from error
-    if _base64(raw) != token.encode():  # unused trailing bits would give one token several spellings
+    if (
+        _base64(raw) != token.encode()
+    ):  # unused trailing bits would give one token several spellings
         raise _unknown()
     return raw

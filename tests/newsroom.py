@@ -15,7 +15,7 @@ from sqlalchemy import Engine, func, select
 
 from newsletter.addresses import address_hash, parse_address
 from newsletter.compose.briefing import Briefing, KeyPoint, Section, Span, Story
-from newsletter.db import reading, transaction
+from newsletter.db import insert_or_ignore, reading, transaction
 from newsletter.devmail.peer import DevMail
 from newsletter.models import (
     Attempt,
@@ -29,12 +29,14 @@ from newsletter.models import (
     EditionState,
     ExclusionFigures,
     MailingList,
+    Pacing,
     Security,
     Settlement,
     Subscriber,
     Subscription,
     SubscriptionStatus,
     Transport,
+    Zone,
 )
 from newsletter.plan import schedule
 from newsletter.plan.editions import content_of, create_edition
@@ -88,6 +90,7 @@ def add_transport(engine: Engine, port: int, *, connections: int = 4) -> int:
             port=port,
             security=Security.NONE,
             connections=connections,
+            pacing=Pacing.RELAY,
         )
         session.add(transport)
         session.flush()
@@ -190,6 +193,14 @@ def subscribe(
                     list_id=list_id, subscriber_id=subscriber_id, status=status, joined_at=MORNING
                 )
             )
+
+
+def live_in(engine: Engine, zone: str, subscriber_ids: Iterable[int]) -> None:
+    with transaction(engine) as session:
+        session.execute(insert_or_ignore(session, Zone).values(name=zone))
+        zone_id = session.scalar(select(Zone.id).where(Zone.name == zone))
+        for subscriber_id in subscriber_ids:
+            session.get_one(Subscriber, subscriber_id).zone_id = zone_id
 
 
 def leave(engine: Engine, list_id: int, subscriber_id: int) -> None:

@@ -1,7 +1,9 @@
+import asyncio
+
 import dns.rcode
 import pytest
 
-from newsletter.dns import Dns
+from newsletter.dns import Dns, MailHosts
 from newsletter.errors import DnsError, InputError
 from tests.nameserver import running_nameserver
 
@@ -29,3 +31,34 @@ def test_a_server_in_trouble_is_no_proof_of_absence() -> None:
 def test_a_name_server_is_given_by_its_address(nameserver: str) -> None:
     with pytest.raises(InputError, match="name server"):
         Dns(nameserver)
+
+
+MAIL = {
+    ("MX", "two.test"): ["20 backup.two.test.", "10 MX1.two.test.", "10 mx2.two.test."],
+    ("MX", "none.test"): ["0 ."],
+    ("A", "itself.test"): ["192.0.2.1"],
+    ("TXT", "empty.test"): ["words"],
+}
+
+
+@pytest.mark.parametrize(
+    ("domain", "answer"),
+    [
+        ("two.test", MailHosts(("mx1.two.test", "mx2.two.test"), 60)),
+        ("none.test", MailHosts((), 60, is_refused=True)),
+        ("itself.test", MailHosts(("itself.test",), 60)),
+        ("empty.test", MailHosts((), 0)),
+        ("gone.test", MailHosts((), 0)),
+    ],
+)
+def test_mail_goes_to_the_preferred_hosts(domain: str, answer: MailHosts) -> None:
+    with running_nameserver({}, others=MAIL) as address:
+        assert asyncio.run(Dns(address).mail_hosts(domain)) == answer
+
+
+def test_a_server_in_trouble_does_not_say_that_there_is_no_mail() -> None:
+    with (
+        running_nameserver({}, rcode=dns.rcode.SERVFAIL) as address,
+        pytest.raises(DnsError, match=r"a\.test"),
+    ):
+        asyncio.run(Dns(address).mail_hosts("a.test"))

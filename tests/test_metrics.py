@@ -1,6 +1,7 @@
 import http.client
 import json
 import re
+import time
 
 import pytest
 from prometheus_client import REGISTRY
@@ -8,8 +9,8 @@ from prometheus_client import REGISTRY
 from newsletter import metrics
 from newsletter.clock import utc_now
 from newsletter.models import BatchState, EditionState
-from newsletter.report.backlog import Backlog
 from newsletter.queue import Queue
+from newsletter.report.backlog import Backlog
 from newsletter.settings import PROJECT_ROOT, read_settings
 from newsletter.stack.ports import free_port
 from newsletter.web.metrics import Rows
@@ -57,6 +58,33 @@ def test_a_phase_that_fails_is_timed_too() -> None:
     assert value("newsletter_phases_total", "failed") == before + 1
 
 
+def test_a_phase_of_every_message_is_counted_exactly_and_timed_by_sample() -> None:
+    times, seconds = (value(f"newsletter_phase{each}_total", "thick") for each in ("s", "_seconds"))
+    stopwatch = metrics.Stopwatch()
+    for number in range(1000):
+        with stopwatch.phase("thick"):
+            if number % metrics.ONE_IN == metrics.ONE_IN - 1:  # of a thousand those that are timed
+                time.sleep(0.0001)
+
+    stopwatch.publish()
+
+    assert value("newsletter_phases_total", "thick") == times + 1000
+    assert value("newsletter_phase_seconds_total", "thick") - seconds > 0.05
+
+
+def test_a_phase_that_outlasts_a_publishing_is_told_with_the_next() -> None:
+    before = value("newsletter_phases_total", "long")
+    stopwatch = metrics.Stopwatch()
+
+    with stopwatch.phase("long"):
+        stopwatch.publish()
+        unpublished = value("newsletter_phases_total", "long")
+    stopwatch.publish()
+
+    assert unpublished == before
+    assert value("newsletter_phases_total", "long") == before + 1
+
+
 def test_a_worker_answers_scrapes_on_its_port() -> None:
     port = free_port()
     metrics.serve(read_settings(), port)
@@ -86,7 +114,14 @@ def test_the_dashboard_asks_only_for_what_is_told() -> None:
     dashboard = json.loads((PROJECT_ROOT / "docs" / "grafana.json").read_text())
     expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     rows = Rows(
-        Backlog(0.0, {EditionState.SENDING: 0}, {BatchState.READY: 0}, deferred=0, uncertain=0),
+        Backlog(
+            0.0,
+            {EditionState.SENDING: 0},
+            {BatchState.READY: 0},
+            deferred=0,
+            uncertain=0,
+            oldest_mail_seconds=0.0,
+        ),
         turned_at=utc_now(),
         bells={Queue.DELIVER: 0},
     )

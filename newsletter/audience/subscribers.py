@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -76,12 +76,10 @@ def add_subscriber(
     session: Session, address: str, fields: SubscriberFields, *, origin: Origin, now: datetime
 ) -> Subscriber:
     """Raises `InputError`, also when the address is somebody's already."""
-    parsed = _read_address(address)
     person = Subscriber(name="", attributes={}, own_fields=0, created_at=now)
+    parsed, values = _read_address(address), _read_fields(session, fields, person.attributes)
+    _set(person, values)
     _place(session, person, parsed)
-    _apply(session, person, fields)
-    session.add(person)
-    _flush_unique(session, parsed)
     _record(session, person, {}, origin=origin, now=now)
     return person
 
@@ -124,9 +122,10 @@ def edit_subscriber(
         message = f"There is no subscriber {subscriber_id}."
         raise NotFoundError(message)
     before = written_fields(session, person)
+    values = _read_fields(session, changes, person.attributes)
     if "address" in changes:
         _move(session, person, _read_address(changes["address"]))
-    _apply(session, person, changes)
+    _set(person, values)
     _record(session, person, before, origin=origin, now=now)
     return person
 
@@ -134,13 +133,13 @@ def edit_subscriber(
 def written_fields(session: Session, person: Subscriber) -> dict[str, str]:
     """What is known of somebody, as a person would write it; what is unknown has no entry."""
     zone = session.get_one(Zone, person.zone_id).name if person.zone_id is not None else None
-    known = {
+    known: dict[str, str | None] = {
         "address": person.address,
         "name": person.name or None,
         "language": person.language,
         "zone": zone,
-        "delivery time": person.delivery_time and f"{person.delivery_time:%H:%M}",
-        "break until": person.break_until and person.break_until.isoformat(),
+        "delivery time": f"{person.delivery_time:%H:%M}" if person.delivery_time else None,
+        "break until": person.break_until.isoformat() if person.break_until else None,
     }
     known |= {f"{_ATTRIBUTE}{key}": written(value) for key, value in person.attributes.items()}
     return {field: text for field, text in known.items() if text is not None}
@@ -188,46 +187,55 @@ def _read_address(text: str) -> Address:
         raise AddressError(message) from error
 
 
-def _place(session: Session, person: Subscriber, address: Address) -> None:
-    person.address = str(address)
-    person.address_key = address.key
-    person.address_hash = address_hash(address)
-    person.domain_id = Numbers(Domain).of(session, {address.domain})[address.domain]
-
-
 def _move(session: Session, person: Subscriber, address: Address) -> None:
     objection = objection_to(session, person.address_hash)
     if objection is not None and address.key != person.address_key:
         refuse("address", f"this person must not be mailed ({objection}), at no other address too")
     _place(session, person, address)
-    _flush_unique(session, address)
 
 
-def _flush_unique(session: Session, address: Address) -> None:
+def _place(session: Session, person: Subscriber, address: Address) -> None:
+    domain_id = Numbers(Domain).of(session, {address.domain})[address.domain]
     # The constraint decides, since somebody may take the address between a look and a write.
     try:
         with session.begin_nested():
+            person.address = str(address)
+            person.address_key = address.key
+            person.address_hash = address_hash(address)
+            person.domain_id = domain_id
+            session.add(person)
             session.flush()
     except IntegrityError:
         refuse("address", f"{mask_address(str(address))} is another subscriber's already")
 
 
-def _apply(session: Session, person: Subscriber, fields: SubscriberFields) -> None:
+def _set(person: Subscriber, values: Mapping[str, object]) -> None:
+    for column, value in values.items():
+        setattr(person, column, value)
+
+
+def _read_fields(
+    session: Session, fields: SubscriberFields, attributes: Mapping[str, Any]
+) -> dict[str, object]:
+    """By column. All is read before anything is set, so that a mistake changes nothing."""
+    values: dict[str, object] = {}
     if "name" in fields:
-        person.name = read_line("name", fields["name"], longest=LONGEST_NAME, may_be_empty=True)
+        name = read_line("name", fields["name"], longest=LONGEST_NAME, may_be_empty=True)
+        values["name"] = name
     if "language" in fields:
         text = fields["language"]
-        person.language = read_language("language", text) if text else None
+        values["language"] = read_language("language", text) if text else None
     if "zone" in fields:
-        person.zone_id = _zone_id(session, fields["zone"])
+        values["zone_id"] = _zone_id(session, fields["zone"])
     if "delivery_time" in fields:
         text = fields["delivery_time"]
-        person.delivery_time = read_time("delivery time", text) if text else None
+        values["delivery_time"] = read_time("delivery time", text) if text else None
     if "break_until" in fields:
         text = fields["break_until"]
-        person.break_until = read_date("break until", text) if text else None
+        values["break_until"] = read_date("break until", text) if text else None
     if "attributes" in fields:
-        person.attributes = change_attributes(session, person.attributes, fields["attributes"])
+        values["attributes"] = change_attributes(session, attributes, fields["attributes"])
+    return values
 
 
 def _zone_id(session: Session, text: str) -> int | None:

@@ -1,6 +1,6 @@
 """Tags: puts words on people, and takes them off again."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from sqlalchemy import delete, select
@@ -30,7 +30,7 @@ def tags_of(session: Session, subscriber_id: int) -> list[str]:
 def set_tags(
     session: Session,
     subscriber_id: int,
-    names: Collection[str],
+    names: Iterable[str],
     *,
     origin: Origin,
     now: datetime,

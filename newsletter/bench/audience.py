@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Engine, String, cast, insert, literal, select
 from sqlalchemy.orm import Session
 
-from newsletter.addresses import HASH_BYTES
+from newsletter.addresses import HASH_BYTES, parse_address
 from newsletter.audience.lists import NewList, create_list
 from newsletter.db import insert_or_ignore, transaction
 from newsletter.models import Domain, Subscriber, Subscription, SubscriptionStatus
+from newsletter.render.recipient import Recipient
 
 LIST = NewList(
     slug="bench",
@@ -32,6 +33,20 @@ def make_audience(engine: Engine, readers: int, *, now: datetime) -> int:
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("ANALYZE")
     return list_id
+
+
+def first_readers(session: Session, list_id: int, most: int) -> list[Recipient]:
+    rows = session.execute(
+        select(Subscriber.id, Subscriber.address, Subscriber.name, Subscription.joined_at)
+        .join(Subscription, Subscription.subscriber_id == Subscriber.id)
+        .where(Subscription.list_id == list_id)
+        .order_by(Subscriber.id)
+        .limit(most)
+    )
+    return [
+        Recipient(subscriber_id, list_id, parse_address(address), name, joined_at.date())
+        for subscriber_id, address, name, joined_at in rows
+    ]
 
 
 def _make_people(session: Session, readers: int, list_id: int, now: datetime) -> None:

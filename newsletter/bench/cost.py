@@ -26,6 +26,48 @@ class Cost:
             raise NewsletterError(message) from error
 
 
+@dataclass(frozen=True, slots=True)
+class ThreadCosts:
+    """CPU seconds of each thread of some processes, by process and thread."""
+
+    seconds: dict[tuple[int, int], float]
+
+    @classmethod
+    def of(cls, pids: list[int]) -> Self:
+        return cls(
+            {
+                (pid, int(thread.name)): _cpu_seconds_of(thread / "stat")
+                for pid in pids
+                for thread in Path(f"/proc/{pid}/task").iterdir()
+            }
+        )
+
+    def since(self, before: Self) -> "ThreadsSplit":
+        """What each kind of thread has spent since then; the one that spends most is the loop's."""
+        main, loop, others = 0.0, 0.0, 0.0
+        for pid in {pid for pid, _ in self.seconds}:
+            spent = {
+                thread: seconds - before.seconds.get((of, thread), 0.0)
+                for (of, thread), seconds in self.seconds.items()
+                if of == pid
+            }
+            main += spent.pop(pid)
+            busiest = max(spent.values(), default=0.0)
+            loop += busiest
+            others += sum(spent.values()) - busiest
+        return ThreadsSplit(main, loop, others)
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadsSplit:
+    main: float
+    """Claims, and prepares what a batch needs."""
+    loop: float
+    """Assembles, signs and carries."""
+    others: float
+    """Record."""
+
+
 def children_of(pid: int) -> list[int]:
     return [
         int(child)
@@ -35,8 +77,12 @@ def children_of(pid: int) -> list[int]:
 
 
 def _cpu_seconds(pid: int) -> float:
+    return _cpu_seconds_of(Path(f"/proc/{pid}/stat"))
+
+
+def _cpu_seconds_of(status: Path) -> float:
     # The second field is the name, in brackets, and may hold blanks.
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    fields = status.read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 
 

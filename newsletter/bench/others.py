@@ -14,7 +14,6 @@ from itertools import count
 from pathlib import Path
 
 from newsletter.errors import NewsletterError
-from newsletter.stack.ports import HOST
 
 SMTP_SOURCE = ("/usr/sbin/smtp-source", "/usr/lib/postfix/sbin/smtp-source")
 
@@ -27,10 +26,20 @@ class Sent:
     peak_rss_mb: float
 
 
-def send_with_smtplib(letter: Path, *, port: int, messages: int, connections: int) -> Sent:
+@dataclass(frozen=True, slots=True)
+class Server:
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def send_with_smtplib(letter: Path, *, server: Server, messages: int, connections: int) -> Sent:
     """In a process of its own, over so many connections, a thread each, all of them reused."""
+    numbers = (str(server.port), str(messages), str(connections))
     done = subprocess.run(  # noqa: S603  this very module
-        [sys.executable, "-m", __name__, str(letter), str(port), str(messages), str(connections)],
+        [sys.executable, "-m", __name__, str(letter), server.host, *numbers],
         stdout=subprocess.PIPE,
         check=True,
     )
@@ -44,7 +53,7 @@ def find_smtp_source() -> str | None:
 
 
 def send_with_smtp_source(
-    program: str, *, port: int, messages: int, connections: int, size_bytes: int
+    program: str, *, server: Server, messages: int, connections: int, size_bytes: int
 ) -> Sent:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
@@ -53,8 +62,9 @@ def send_with_smtp_source(
             program,
             *("-s", str(connections), "-m", str(messages), "-l", str(size_bytes), "-d"),
             *("-f", "bench@bench.example", "-t", "reader@readers.example"),
-            f"inet:{HOST}:{port}",
+            f"inet:{server}",
         ],
+        env=_libraries_beside(Path(program)) or None,
         check=False,
         capture_output=True,
     )
@@ -67,11 +77,17 @@ def send_with_smtp_source(
     return Sent(messages, seconds, cpu, 0.0)
 
 
-def _run(letter: Path, port: int, messages: int, connections: int) -> Sent:
+def _libraries_beside(program: Path) -> dict[str, str]:
+    """For a program that was unpacked from Debian's package and not installed."""
+    folder = program.resolve().parent.parent / "lib" / "postfix"
+    return {"LD_LIBRARY_PATH": str(folder)} if folder.is_dir() else {}
+
+
+def _run(letter: Path, server: Server, messages: int, connections: int) -> Sent:
     content = letter.read_bytes()
     numbers = count(1)
     lanes = [
-        threading.Thread(target=_lane, args=(content, port, numbers, messages))
+        threading.Thread(target=_lane, args=(content, server, numbers, messages))
         for _ in range(connections)
     ]
     before = time.process_time()
@@ -85,15 +101,15 @@ def _run(letter: Path, port: int, messages: int, connections: int) -> Sent:
     return Sent(messages, seconds, time.process_time() - before, peak)
 
 
-def _lane(content: bytes, port: int, numbers: "count[int]", messages: int) -> None:
-    with smtplib.SMTP(HOST, port) as client:
+def _lane(content: bytes, server: Server, numbers: "count[int]", messages: int) -> None:
+    with smtplib.SMTP(server.host, server.port) as client:
         while (number := next(numbers)) <= messages:
             client.sendmail("bench@bench.example", f"reader{number}@readers.example", content)
 
 
 def _main(arguments: Sequence[str]) -> None:
-    letter, port, messages, connections = arguments
-    sent = _run(Path(letter), int(port), int(messages), int(connections))
+    letter, host, port, messages, connections = arguments
+    sent = _run(Path(letter), Server(host, int(port)), int(messages), int(connections))
     sys.stdout.write(json.dumps(asdict(sent)))
 
 

@@ -1,7 +1,8 @@
 """Measures the send path: whole editions through real workers into a real SMTP server, and the same
 messages through other senders into the same server, in turns within one run.
 
-No rate is told before the ledger and the server's own count agree.
+No rate is told before the ledger and the server's own count agree; a server that somebody else runs
+has no count to ask for, and the ledger answers alone.
 """
 
 import http.client
@@ -9,7 +10,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ from sqlalchemy import Engine
 
 from newsletter.bench import others
 from newsletter.bench.audience import make_audience
-from newsletter.bench.cost import Cost, children_of
+from newsletter.bench.cost import Cost, ThreadCosts, ThreadsSplit, children_of
 from newsletter.bench.letter import make_content
 from newsletter.bench.split import SENDER_DOMAIN, Split, split_cost
 from newsletter.clock import utc_now
@@ -39,6 +40,7 @@ from newsletter.stack.postgres import running_postgres
 from newsletter.stack.processes import Processes
 
 LOOK_SECONDS = 0.02
+LEDGER_LOOK_SECONDS = 0.1
 START_SECONDS = 60.0
 NO_PROGRESS_SECONDS = 60.0
 FOR_DURABILITY = {"shared_buffers": "256MB"}  # fsync stays on: the ledger's commits are real
@@ -59,6 +61,10 @@ class Plan:
     connections: int
     runs: int
     reference_messages: int
+    peer: others.Server | None = None
+    """An SMTP server that runs already; None: ours is started."""
+    smtp_source: str | None = None
+    """Where the program is; None: where it is usually installed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +120,7 @@ class Result:
     def to_json(self) -> dict[str, Any]:
         return {
             **asdict(self.plan),
+            "counted_by": "ledger" if self.plan.peer else "ledger and server",
             "message_bytes": self.message_bytes,
             **asdict(self.ours),
             "cpu_split_us": self.cpu_split_us,
@@ -127,6 +134,7 @@ class Result:
 @dataclass(frozen=True, slots=True)
 class _Run:
     figures: Figures
+    threads: ThreadsSplit
     celery_cpu_us: float
     plan_seconds: float
     first_message_seconds: float
@@ -172,7 +180,7 @@ class _Bench:
         self._engine = engine
         self._folder = folder
         self._tell = tell
-        self._smtp_port = free_port()
+        self._server = plan.peer or others.Server(HOST, free_port())
         self._web_port = free_port()
 
     def run(self) -> Result:
@@ -181,7 +189,7 @@ class _Bench:
         self._list_id = make_audience(self._engine, plan.readers, now=utc_now())
         with transaction(self._engine) as session:
             self._transport_id = set_transport(
-                session, "peer", f"smtp://{HOST}:{self._smtp_port}", connections=plan.connections
+                session, "peer", f"smtp://{self._server}", connections=plan.connections
             ).id
             mailing_list = session.get_one(MailingList, self._list_id)
             masthead = masthead_of(mailing_list, self._settings)
@@ -207,7 +215,7 @@ class _Bench:
     def _compare(self, processes: Processes, letter: Path, split: Split) -> Result:
         plan = self._plan
         lanes = plan.connections * plan.workers
-        smtp_source = others.find_smtp_source()
+        smtp_source = plan.smtp_source or others.find_smtp_source()
         size = letter.stat().st_size
         ours: list[_Run] = []
         theirs: dict[str, list[Figures]] = {"reference": []}
@@ -217,25 +225,24 @@ class _Bench:
             self._tell(f"run {number} of {plan.runs}")
             ours.append(self._send_edition(processes))
             sent = others.send_with_smtplib(
-                letter, port=self._smtp_port, messages=plan.reference_messages, connections=lanes
+                letter, server=self._server, messages=plan.reference_messages, connections=lanes
             )
             theirs["reference"].append(Figures.of(sent))
             if smtp_source:
                 sent = others.send_with_smtp_source(
                     smtp_source,
-                    port=self._smtp_port,
+                    server=self._server,
                     messages=plan.reference_messages,
                     connections=lanes,
                     size_bytes=size,
                 )
                 theirs["smtp_source"].append(Figures.of(sent))
         figures = Figures.median([run.figures for run in ours])
-        celery = statistics.median(run.celery_cpu_us for run in ours)
         return Result(
             plan=plan,
             message_bytes=size,
             ours=figures,
-            cpu_split_us=_completed(split.cpu_us, figures, celery),
+            cpu_split_us=_completed(split.cpu_us, ours, readers=plan.readers),
             bare_signature_us=split.bare_signature_us and round(split.bare_signature_us, 1),
             plan_seconds=statistics.median(run.plan_seconds for run in ours),
             first_message_seconds=statistics.median(run.first_message_seconds for run in ours),
@@ -246,14 +253,8 @@ class _Bench:
 
     def _start(self, processes: Processes) -> None:
         plan = self._plan
-        processes.start(
-            "peer",
-            [
-                *("newsletter", "devmail", "--no-store", "--dir", str(self._folder / "mailbox")),
-                *("--smtp-port", str(self._smtp_port), "--web-port", str(self._web_port)),
-                *("--delay", str(plan.latency_ms)),
-            ],
-        )
+        if plan.peer is None:
+            self._start_server(processes)
         celery = ["celery", "--app", "workers.app"]
         worker = [*celery, "worker", "--loglevel", "WARNING", "--without-gossip"]
         deliver = processes.start(
@@ -269,9 +270,20 @@ class _Bench:
                 raise NewsletterError(message)
             time.sleep(0.1)
 
+    def _start_server(self, processes: Processes) -> None:
+        processes.start(
+            "peer",
+            [
+                *("newsletter", "devmail", "--no-store", "--dir", str(self._folder / "mailbox")),
+                *("--smtp-port", str(self._server.port), "--web-port", str(self._web_port)),
+                *("--delay", str(self._plan.latency_ms)),
+            ],
+        )
+
     def _is_ready(self, deliver_pid: int) -> bool:
         try:
-            self._received()
+            if self._plan.peer is None:
+                self._received()
         except OSError:
             return False
         return len(self._journals()) >= self._plan.workers and bool(children_of(deliver_pid))
@@ -300,14 +312,16 @@ class _Bench:
         main = processes.children["deliver"].pid
         workers = children_of(main)
         cost_before, main_before = Cost.of(workers), Cost.of([main])
-        received_before = self._received()
+        threads_before = ThreadCosts.of(workers)
+        before = 0 if self._plan.peer else self._received()
         pressed_at = time.perf_counter()
         with transaction(self._engine) as session:
             schedule.send_now(session, edition_id, now=utc_now())
-        first_at, last_at = self._watch(processes, received_before)
+        first_at, last_at = self._watch(processes, edition_id, before)
         status = self._wait_until_over(processes, edition_id)
         cost, main_cost = Cost.of(workers), Cost.of([main])
-        received = self._received() - received_before
+        threads = ThreadCosts.of(workers).since(threads_before)
+        received = self._taken(edition_id) - before
         if not (status.sent == received == self._plan.readers):
             message = (
                 f"the ledger says {status.sent} sent of {self._plan.readers}, "
@@ -327,17 +341,18 @@ class _Bench:
         )
         return _Run(
             figures=Figures.of(sent),
+            threads=threads,
             celery_cpu_us=(main_cost.cpu_seconds - main_before.cpu_seconds) / received * 1e6,
             plan_seconds=plan_seconds,
             first_message_seconds=round(first_at - pressed_at, 2),
         )
 
-    def _watch(self, processes: Processes, before: int) -> tuple[float, float]:
+    def _watch(self, processes: Processes, edition_id: int, before: int) -> tuple[float, float]:
         """When the first and the last message of the edition were taken."""
         first_at: float | None = None
         last_count, moved_at = before, time.perf_counter()
         while True:
-            now, count = time.perf_counter(), self._received()
+            now, count = time.perf_counter(), self._taken(edition_id)
             if count > before and first_at is None:
                 first_at = now
             if count != last_count:
@@ -348,7 +363,7 @@ class _Bench:
                 processes.require_alive()
                 message = f"nothing moves any more at {count - before} messages"
                 raise NewsletterError(message)
-            time.sleep(LOOK_SECONDS)
+            time.sleep(LOOK_SECONDS if self._plan.peer is None else LEDGER_LOOK_SECONDS)
 
     def _wait_until_over(self, processes: Processes, edition_id: int) -> EditionStatus:
         deadline = time.monotonic() + NO_PROGRESS_SECONDS
@@ -360,6 +375,13 @@ class _Bench:
                 return status
             time.sleep(0.1)
 
+    def _taken(self, edition_id: int) -> int:
+        """How many messages the server says that it took in its life; or the ledger, of the edition."""
+        if self._plan.peer is None:
+            return self._received()
+        with reading(self._engine) as session:
+            return edition_status(session, edition_id).sent
+
     def _received(self) -> int:
         connection = http.client.HTTPConnection(HOST, self._web_port, timeout=10)
         try:
@@ -370,11 +392,22 @@ class _Bench:
             connection.close()
 
 
-def _completed(split: dict[str, float], ours: Figures, celery: float) -> dict[str, float]:
-    """What was measured apart, and the wire as the rest of what the worker children cost."""
-    known = sum(split.values())
-    wire = max(0.0, ours.worker_cpu_us_per_message - known)
-    whole = {**split, "wire": wire, "celery": celery}
+def _completed(apart: dict[str, float], runs: list[_Run], *, readers: int) -> dict[str, float]:
+    """Claiming and recording have threads of their own in a worker. Assembling and signing share the
+    loop's thread with the wire: they are measured apart, and the wire is the rest of that thread.
+    """
+
+    def median_us(seconds: Iterable[float]) -> float:
+        return statistics.median(seconds) / readers * 1e6
+
+    loop = median_us(run.threads.loop for run in runs)
+    whole = {
+        "claim": median_us(run.threads.main for run in runs),
+        **apart,
+        "wire": max(0.0, loop - sum(apart.values())),
+        "record": median_us(run.threads.others for run in runs),
+        "celery": statistics.median(run.celery_cpu_us for run in runs),
+    }
     return {name: round(cost, 1) for name, cost in whole.items()}
 
 

@@ -4,7 +4,18 @@ import json
 
 import click
 
+from newsletter.bench.others import Server
 from newsletter.bench.send import Compared, Figures, Plan, Result, measure
+
+
+def _server(_context: click.Context, _option: click.Parameter, text: str | None) -> Server | None:
+    if text is None:
+        return None
+    host, _, port = text.rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 65536):
+        message = f"{text} is no server: write it as 127.0.0.1:2525."
+        raise click.BadParameter(message)
+    return Server(host, int(port))
 
 
 @click.group()
@@ -33,12 +44,23 @@ def command() -> None:
 @click.option(
     "--reference-messages", default=2_000, show_default=True, help="By each other sender."
 )
+@click.option(
+    "--peer", metavar="HOST:PORT", callback=_server, help="An SMTP server that runs already."
+)
+@click.option(
+    "--smtp-source",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Postfix's program, if it is not installed where it usually is.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def send(as_json: bool, **plan: object) -> None:
     """Send editions through real workers into a real SMTP server, and compare with other senders.
 
     Everything is started for it and ends with it; PostgreSQL writes to disk as in earnest.
     """
+    if plan["peer"] and plan["latency_ms"]:
+        message = "--latency is our own server's: leave it out with --peer."
+        raise click.UsageError(message)
     result = measure(Plan(**plan), tell=lambda text: click.echo(text, err=True))  # type: ignore[arg-type]
     if as_json:
         click.echo(json.dumps(result.to_json()))
@@ -53,6 +75,8 @@ def _show(result: Result) -> None:
         f"{plan.store}, DKIM {plan.dkim}, {plan.workers} x {plan.connections} connections, "
         f"{plan.latency_ms:g} ms round trip, medians of {plan.runs} runs\n"
     )
+    if plan.peer:
+        click.echo(f"Sent to {plan.peer}, and counted by the ledger alone: it is not asked.\n")
     click.echo(
         f"{'':<14}{'messages/s':>12}{'CPU us/message':>16}{'peak RSS MB':>13}{'ratio CPU':>11}{'ratio rate':>12}"
     )

@@ -9,6 +9,7 @@ from typing import TextIO
 import click
 
 from newsletter.audience.lists import list_by_slug
+from newsletter.cli.edition_schedule import send, unschedule, waves
 from newsletter.cli.test_sends import test
 from newsletter.clock import utc_now
 from newsletter.compose.findings import Finding
@@ -36,6 +37,9 @@ def command() -> None:
 
 
 command.add_command(test)
+command.add_command(send)
+command.add_command(waves)
+command.add_command(unschedule)
 
 
 @command.command()
@@ -99,15 +103,6 @@ def approve(edition_id: int) -> None:
 
 @command.command()
 @click.argument("edition_id", type=int)
-def send(edition_id: int) -> None:
-    """Send an approved edition now."""
-    with transaction() as session:
-        schedule.send_now(session, edition_id, now=utc_now())
-    click.echo(f"Edition {edition_id} is being sent; watch it with: newsletter edition status")
-
-
-@command.command()
-@click.argument("edition_id", type=int)
 def pause(edition_id: int) -> None:
     """Stop sending within seconds; nobody is left half mailed."""
     with transaction() as session:
@@ -121,7 +116,7 @@ def resume(edition_id: int) -> None:
     """Go on sending a paused edition."""
     with transaction() as session:
         schedule.resume(session, edition_id)
-    click.echo(f"Edition {edition_id} is being sent.")
+    click.echo(f"Edition {edition_id} goes on.")
 
 
 @command.command()
@@ -216,6 +211,9 @@ def uncertain(
             )
         arrived = people_in_doubt(session, edition_id, sent)
         again = people_in_doubt(session, edition_id, resend)
+        if set(arrived) & set(again):
+            message = "--sent and --resend contradict each other about an address; choose one."
+            raise InputError(message)
         settle_by_evidence(session, edition_id, arrived, Evidence.PERSON, now, by=by)
         send_again(session, edition_id, again, Evidence.PERSON, now, by=by)
         if all_sent or all_resend:

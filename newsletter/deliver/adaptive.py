@@ -47,10 +47,6 @@ def within(speed: Speed, limit: Limit) -> Speed:
     )
 
 
-def is_full(speed: Speed, limit: Limit) -> bool:
-    return speed.connections >= limit.connections and speed.rate >= limit.rate.per_second
-
-
 def adapt(speed: Speed, limit: Limit, *, steps: int, is_slowed: bool, now: datetime) -> Speed:
     """The speed after so many times 50 accepted messages in a row, or after a call for less."""
     if is_slowed:

@@ -1,7 +1,7 @@
 """One claimed batch on its way: lanes send, one committer intends ahead of them and records behind.
 
-A lane is one connection. It takes the next reader only when the committer has declared them in the
-database, notes in the journal that content goes out, and hands in what came of it.
+A lane is one connection after another. Whoever is next is taken only when the committer has declared
+them in the database and the gate admits them; the journal notes when their content goes out.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import Engine
 
@@ -22,18 +22,12 @@ from newsletter.deliver import claims, ledger
 from newsletter.deliver.claims import Claim, Reader
 from newsletter.deliver.connections import Connections
 from newsletter.deliver.dkim import Signer
+from newsletter.deliver.gate import WatchedGate
 from newsletter.deliver.journal import Journal
+from newsletter.deliver.letters import Letter, LetterMaker
 from newsletter.deliver.outcome import Outcome, Reply, outcome_of
-from newsletter.deliver.smtp import (
-    AnswerLost,
-    ConnectionLost,
-    Endpoint,
-    Envelope,
-    Parcel,
-    SmtpConnection,
-    TransportRefused,
-)
-from newsletter.errors import FencedError, InputError, RenderError
+from newsletter.deliver.wire import ConnectionLost, Endpoint, MailConnection, TransportRefused
+from newsletter.errors import FencedError
 from newsletter.metrics import MESSAGES, Stopwatch
 from newsletter.models import DeliveryState, Reason
 from newsletter.render.message import Assembler
@@ -41,7 +35,7 @@ from newsletter.render.message import Assembler
 logger = logging.getLogger(__name__)
 
 WINDOW = 100
-"""People declared at once: the most that a lost host leaves in doubt."""
+"""People declared at once: the most, beside one for each connection, that a lost host leaves in doubt."""
 TICK_SECONDS = 1.0
 """How soon a running batch notices a pause, a cancellation and people who leave."""
 MOST_FAILED_CONNECTIONS = 5
@@ -50,27 +44,27 @@ MOST_ENDED_CONNECTIONS = 3
 """By one reader: then it is their delivery that is in trouble."""
 TRANSPORT_PAUSE = timedelta(seconds=30)
 """How long a batch rests when its transport takes no connection, or when a lane broke down."""
+LONGEST_WAIT_SECONDS = 2.0
+"""For the gate: a worker that waits longer gives the batch back and takes another."""
+SHORTEST_WAIT_SECONDS = 0.02
+MOST_ASIDE = WINDOW // 2
 EXIT_FENCED = 75
+
+_NOT_TAKEN = Reply(450, None, "the server took no content")
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """Where a batch goes out, and through how much."""
+    """Where a batch goes out."""
 
     endpoint: Endpoint
     connections: Connections
-    most_connections: int
     messages_per_connection: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Letter:
-    reader: Reader
-    date: datetime
-    parcel: Parcel
-
-
 class BatchRun:
+    """The post that its lanes' connections ask for letters (`wire.Post`)."""
+
     def __init__(
         self,
         claim: Claim,
@@ -78,6 +72,7 @@ class BatchRun:
         engine: Engine,
         journal: Journal,
         wire: Wire,
+        gate: WatchedGate,
         assemblers: Mapping[int, Assembler],
         signers: Mapping[int, Signer],
         lease: timedelta,
@@ -89,8 +84,9 @@ class BatchRun:
         self._engine = engine
         self._journal = journal
         self._wire = wire
-        self._assemblers = assemblers
-        self._signers = signers
+        self._gate = gate
+        self._stopwatch = Stopwatch()
+        self._maker = LetterMaker(assemblers, signers, stopwatch=self._stopwatch)
         self._lease = lease
         self._should_stop = should_stop
         self._lease_ends = time.monotonic() + lease.total_seconds()
@@ -98,19 +94,27 @@ class BatchRun:
         self._next = 0
         self._intended = 0
         self._again: deque[Reader] = deque()
+        self._aside: deque[Reader] = deque()
+        self._ask_aside_at = 0.0
+        self._wait_seconds: float | None = None
+        """For those set aside, as the gate says when all of them were asked."""
         self._left: dict[int, Reason] = {}
         self._left_asked_at = time.monotonic()
         self._is_open = True
+        self._rest_seconds = 0.0
+        self._lanes: set[asyncio.Task[None]] = set()
         self._lanes_are_done = False
-        self._has_broken_down = False
+        self._breakdown: Exception | None = None
         self._failed_connections = 0
         self._ended_connections: Counter[int] = Counter()
-        self._unanswered: set[int] = set()
+        self._went_out: dict[int, float] = {}
+        """When, by subscriber, content went out that was not answered yet."""
+        self._answers = 0
+        self._awaiting_answers = 0.0
         self._outcomes: list[Outcome] = []
         self._excluded: dict[int, Reason] = {}
         self._moved = asyncio.Event()
         self._wanted = asyncio.Event()
-        self._stopwatch = Stopwatch()
         self.tally: Counter[str] = Counter()
 
     async def send(self) -> None:
@@ -119,106 +123,164 @@ class BatchRun:
         After a database error no more content goes out; answers still under way are awaited and
         journalled, then the error is raised.
         """
+        self._wire.connections.keep(self._wire.endpoint, most=self._gate.lanes)
         committer = asyncio.create_task(self._commit_until_done())
-        lanes = min(self._wire.most_connections, len(self._readers))
-        ends = await asyncio.gather(
-            *(self._run_lane() for _ in range(lanes)), return_exceptions=True
-        )
-        self._has_broken_down = any(end is not None for end in ends)
+        self._staff()
+        while self._lanes:
+            await asyncio.wait(self._lanes)
         self._lanes_are_done = True
         self._wanted.set()
         await committer
-        for end in ends:
-            if end is not None:
-                raise end
+        if self._breakdown is not None:
+            raise self._breakdown
 
-    async def _run_lane(self) -> None:
-        connection: SmtpConnection | None = None
-        letter = await self._next_letter()
-        while letter is not None:
-            try:
-                connection = await self._wire.connections.take(self._wire.endpoint)
-                await self._carry(letter, connection)
-                self._failed_connections = 0
-            except (ConnectionLost, TransportRefused) as trouble:
-                if connection is None:
-                    self._again.append(letter.reader)
-                # A server may end a connection that has served; that it refuses us is always trouble.
-                has_served = connection is not None and connection.messages > 0
-                if isinstance(trouble, TransportRefused) or not has_served:
-                    await self._rest_after(trouble)
-            except BaseException:
-                if connection is not None:
-                    connection.abort()  # nobody knows what it is in the middle of
-                raise
-            if connection is not None:
-                self._wire.connections.give_back(
-                    connection, most_messages=self._wire.messages_per_connection
-                )
-                connection = None
-            letter = await self._next_letter()
+    # Lanes
 
-    async def _carry(self, letter: _Letter, connection: SmtpConnection) -> None:
-        """Send `letter` and those at hand behind it, each one's envelope behind the last content.
+    def _staff(self) -> None:
+        """Have as many lanes as the gate allows and the people left are worth."""
+        wanted = min(self._gate.lanes, self._people_left)
+        while self._is_open and not self._rest_seconds and len(self._lanes) < wanted:
+            self._lanes.add(asyncio.create_task(self._lane()))
 
-        Raises `ConnectionLost` or `TransportRefused` with nobody left halfway: whoever was not
-        judged is back in the batch.
-        """
-        connection.begin(letter.parcel)
-        while True:
-            try:
-                verdict = await connection.verdict()
-            except (ConnectionLost, TransportRefused):
-                self._put_back(letter.reader, connection)
-                raise
-            following: _Letter | None = None
-            if verdict is not None:
-                self._settle(letter, verdict)
-                if connection.is_usable and (following := self._letter_at_hand()) is not None:
-                    connection.begin(following.parcel)
-            elif not self._may_write(letter.reader.subscriber_id):
-                self._again.append(letter.reader)
-                connection.abort()  # the server waits for content that will not come
-            else:
-                following = await self._carry_content(letter, connection)
-            if following is None:
-                return
-            letter = following
-
-    async def _carry_content(self, letter: _Letter, connection: SmtpConnection) -> _Letter | None:
-        """Put the content and await its answer; returns the letter whose envelope went behind it."""
-        subscriber_id = letter.reader.subscriber_id
-        following = None
-        if connection.messages + 1 < self._wire.messages_per_connection:
-            following = self._letter_at_hand()
-        self._journal.going(self._claim.lease, subscriber_id)
-        self._unanswered.add(subscriber_id)
+    async def _lane(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            with self._stopwatch.phase("wire"):
-                connection.put(letter.parcel, then=following.parcel if following else None)
-                reply = await connection.answer()
-        except AnswerLost:
-            self._unanswered.discard(subscriber_id)
-            self._outcomes.append(
-                Outcome(
-                    subscriber_id, DeliveryState.UNCERTAIN, Reason.ANSWER_LOST, date=letter.date
-                )
-            )
-            if following is not None:
-                self._again.append(following.reader)
+            while await self._is_needed():
+                connection = await self._connect()
+                if connection is not None:
+                    await self._carry_over(connection)
+        except Exception as error:  # noqa: BLE001  raised again when the batch was given back
+            self._breakdown = self._breakdown or error
+        finally:
+            self._lanes.discard(task)
+
+    async def _is_needed(self) -> bool:
+        """Wait until there is somebody to mail; False: for this lane there will be nobody."""
+        while self._is_open and not self._gate.is_shut and not self._has_surplus_lanes:
+            if self._somebody_is_at_hand and self._may_begin():
+                return True
+            if not self._people_left or self._is_to_rest():
+                return False
+            await self._news()
+        return False
+
+    async def _connect(self) -> MailConnection | None:
+        try:
+            return await self._wire.connections.take(self._wire.endpoint)
+        except (ConnectionLost, TransportRefused) as trouble:
+            await self._rest_after(trouble)
             return None
-        self._unanswered.discard(subscriber_id)
-        self._settle(letter, reply)
-        self._journal.answered(self._claim.lease, subscriber_id, reply)
-        return following
 
-    def _settle(self, letter: _Letter, reply: Reply) -> None:
-        self._outcomes.append(outcome_of(letter.reader.subscriber_id, reply, date=letter.date))
+    async def _carry_over(self, connection: MailConnection) -> None:
+        trouble: ConnectionLost | TransportRefused | None = None
+        try:
+            await connection.carry(self)
+        except (ConnectionLost, TransportRefused) as error:
+            trouble = error
+        finally:
+            most = 0 if self._has_surplus_lanes else self._wire.messages_per_connection
+            self._wire.connections.give_back(connection, most_messages=most)
+        if trouble is not None and _is_trouble(trouble, messages=connection.messages):
+            await self._rest_after(trouble)
 
-    def _put_back(self, reader: Reader, connection: SmtpConnection) -> None:
+    async def _rest_after(self, trouble: ConnectionLost | TransportRefused) -> None:
+        self._gate.failed(trouble)
+        self._failed_connections += 1
+        if self._failed_connections >= MOST_FAILED_CONNECTIONS:
+            self._close()
+            logger.warning("transport rests", extra={"error": mask_addresses(str(trouble))})
+            return
+        await asyncio.sleep(0.05 * self._failed_connections)
+
+    async def _news(self) -> None:
+        """Wait for the committer, or for the time when those set aside are asked again."""
+        if self._next == self._intended < len(self._readers):
+            self._wanted.set()
+        seconds = TICK_SECONDS
+        if self._aside:
+            seconds = max(SHORTEST_WAIT_SECONDS, self._ask_aside_at - time.monotonic())
+        self._moved.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._moved.wait()
+        except TimeoutError:
+            pass
+
+    @property
+    def _has_surplus_lanes(self) -> bool:
+        return len(self._lanes) > self._gate.lanes
+
+    @property
+    def _people_left(self) -> int:
+        return len(self._readers) - self._next + len(self._again) + len(self._aside)
+
+    @property
+    def _somebody_is_at_hand(self) -> bool:
+        return bool(
+            self._again
+            or (self._next < self._intended and len(self._aside) < MOST_ASIDE)
+            or self._is_time_to_ask_aside
+        )
+
+    @property
+    def _is_time_to_ask_aside(self) -> bool:
+        return bool(self._aside) and time.monotonic() >= self._ask_aside_at
+
+    def _is_to_rest(self) -> bool:
+        """Only people whom the gate does not admit are left, and not for a while (R-24)."""
+        may_have_others = self._next < len(self._readers) and len(self._aside) < MOST_ASIDE
+        if self._again or may_have_others or (self._wait_seconds or 0.0) <= LONGEST_WAIT_SECONDS:
+            return False
+        self._rest_seconds = self._wait_seconds or 0.0
+        return True
+
+    # What the connections ask and tell
+
+    def next_letter(self, connection: MailConnection) -> Letter | None:
+        has_carried_enough = connection.messages >= self._wire.messages_per_connection
+        if has_carried_enough or self._has_surplus_lanes:
+            return None
+        while self._may_begin():
+            reader = self._next_reader()
+            if reader is None:
+                self._note_wait()
+                return None
+            reason = self._left.get(reader.subscriber_id)
+            if reason is not None:
+                self._excluded[reader.subscriber_id] = reason
+            elif not self._gate.admits(reader):
+                self._aside.append(reader)
+                self._wait_seconds = None
+            elif (letter := self._letter_to(reader)) is not None:
+                return letter
+        return None
+
+    def may_go(self, letter: Letter) -> bool:
+        subscriber_id = letter.reader.subscriber_id
+        if subscriber_id in self._left or not self._may_begin():
+            return False
+        self._journal.going(self._claim.lease, subscriber_id)
+        self._went_out[subscriber_id] = time.perf_counter()
+        return True
+
+    def settled(self, letter: Letter, reply: Reply) -> None:
+        subscriber_id = letter.reader.subscriber_id
+        self._outcomes.append(outcome_of(subscriber_id, reply, date=letter.date))
+        self._gate.leaves(letter.reader, reply)
+        self._failed_connections = 0
+        self._answered(subscriber_id, reply)
+
+    def put_back(self, letter: Letter) -> None:
+        self._again.append(letter.reader)
+        self._gate.leaves(letter.reader, None)
+        self._answered(letter.reader.subscriber_id, _NOT_TAKEN)
+
+    def broke_off(self, letter: Letter) -> None:
         """They wait for another connection, unless it is they who end connections."""
-        if not connection.is_usable:
-            self._ended_connections[reader.subscriber_id] += 1
+        reader = letter.reader
+        self._gate.leaves(reader, None)
+        self._ended_connections[reader.subscriber_id] += 1
         if self._ended_connections[reader.subscriber_id] < MOST_ENDED_CONNECTIONS:
             self._again.append(reader)
             return
@@ -226,81 +288,62 @@ class BatchRun:
             Outcome(reader.subscriber_id, DeliveryState.DEFERRED, Reason.CONNECTION)
         )
 
-    async def _next_letter(self) -> _Letter | None:
-        """To the next reader who may be mailed; None when there is nobody, or nobody any more."""
-        while self._is_open:
-            letter = self._letter_at_hand()
-            if letter is not None:
-                return letter
-            is_waiting = self._again or self._next < len(self._readers)
-            if not is_waiting:
-                return None
-            await self._next_commit()
-        return None
-
-    def _letter_at_hand(self) -> _Letter | None:
-        """To the next reader who may be mailed now; None when the committer is not that far."""
-        while self._is_open and time.monotonic() < self._lease_ends:
-            if self._again:
-                reader = self._again.popleft()
-            elif self._next < self._intended:
-                reader = self._readers[self._next]
-                self._next += 1
-            else:
-                return None
-            if self._intended - self._next < WINDOW // 2:
-                self._wanted.set()
-            reason = self._left.get(reader.subscriber_id)
-            if reason is not None:
-                self._excluded[reader.subscriber_id] = reason
-                continue
-            letter = self._letter_to(reader)
-            if letter is not None:
-                return letter
-        return None
-
-    async def _next_commit(self) -> None:
-        self._wanted.set()
-        self._moved.clear()
-        await self._moved.wait()
-
-    def _letter_to(self, reader: Reader) -> _Letter | None:
-        """None, and the delivery has failed, when no message can be made for this reader."""
-        # RFC 5322: the Date of a message is when it was first put on its way.
-        date = reader.first_at or utc_now().replace(microsecond=0)
-        try:
-            return _Letter(reader, date, self._parcel(reader, date))
-        except (InputError, RenderError, ValueError) as error:
-            logger.warning(
-                "message cannot be made",
-                extra={"subscriber_id": reader.subscriber_id, "error": type(error).__name__},
-            )
-            self._outcomes.append(
-                Outcome(reader.subscriber_id, DeliveryState.FAILED, Reason.UNSENDABLE, date=date)
-            )
-            return None
-
-    def _parcel(self, reader: Reader, date: datetime) -> Parcel:
-        with self._stopwatch.phase("assemble"):
-            letter = self._assemblers[reader.list_id].letter(reader, date=date)
-        with self._stopwatch.phase("sign"):
-            content = self._signers[reader.list_id].sign_letter(letter, at=date)
-        return Parcel(Envelope(letter.return_path, letter.address), content)
-
-    def _may_write(self, subscriber_id: int) -> bool:
-        return (
-            self._is_open
-            and subscriber_id not in self._left
-            and time.monotonic() < self._lease_ends
+    def uncertain(self, letter: Letter) -> None:
+        subscriber_id = letter.reader.subscriber_id
+        self._outcomes.append(
+            Outcome(subscriber_id, DeliveryState.UNCERTAIN, Reason.ANSWER_LOST, date=letter.date)
         )
+        self._gate.leaves(letter.reader, None)
+        self._went_out.pop(subscriber_id, None)
 
-    async def _rest_after(self, trouble: ConnectionLost | TransportRefused) -> None:
-        self._failed_connections += 1
-        if self._failed_connections >= MOST_FAILED_CONNECTIONS:
-            self._close()
-            logger.warning("transport rests", extra={"error": mask_addresses(str(trouble))})
+    def _answered(self, subscriber_id: int, reply: Reply) -> None:
+        went_out_at = self._went_out.pop(subscriber_id, None)
+        if went_out_at is None:
             return
-        await asyncio.sleep(0.05 * self._failed_connections)
+        self._answers += 1
+        self._awaiting_answers += time.perf_counter() - went_out_at
+        self._journal.answered(self._claim.lease, subscriber_id, reply)
+
+    def _may_begin(self) -> bool:
+        return self._is_open and not self._gate.is_shut and time.monotonic() < self._lease_ends
+
+    def _next_reader(self) -> Reader | None:
+        """The next who is declared; None when the committer is not that far."""
+        if self._intended - self._next < WINDOW // 2 and self._intended < len(self._readers):
+            self._wanted.set()
+        if not self._again:
+            if self._next < self._intended and len(self._aside) < MOST_ASIDE:
+                self._next += 1
+                return self._readers[self._next - 1]
+            if not self._is_time_to_ask_aside:
+                return None
+            self._again += self._aside
+            self._aside.clear()
+        return self._again.popleft()
+
+    def _note_wait(self) -> None:
+        """Everybody at hand was asked for; the gate is asked once how long it will take."""
+        if self._aside and self._wait_seconds is None:
+            self._wait_seconds = self._gate.wait_seconds()
+            seconds = max(SHORTEST_WAIT_SECONDS, min(self._wait_seconds, TICK_SECONDS))
+            self._ask_aside_at = time.monotonic() + seconds
+
+    def _letter_to(self, reader: Reader) -> Letter | None:
+        """None, and the delivery has failed, when no message can be made for this reader."""
+        letter = self._maker.letter_to(reader)
+        if letter is None:
+            self._gate.leaves(reader, None)
+            self._outcomes.append(
+                Outcome(
+                    reader.subscriber_id,
+                    DeliveryState.FAILED,
+                    Reason.UNSENDABLE,
+                    date=reader.first_at,
+                )
+            )
+        return letter
+
+    # The committer
 
     def _close(self) -> None:
         self._is_open = False
@@ -313,8 +356,9 @@ class BatchRun:
                 await self._commit(is_last=is_last)
                 if is_last:
                     return
-                if self._should_stop():
+                if self._should_stop() or self._gate.is_shut:
                     self._close()
+                self._staff()
                 try:
                     async with asyncio.timeout(TICK_SECONDS):
                         await self._wanted.wait()
@@ -333,11 +377,7 @@ class BatchRun:
     async def _commit(self, *, is_last: bool) -> None:
         outcomes, self._outcomes = self._outcomes, []
         excluded, self._excluded = self._excluded, {}
-        upto = self._intended
-        if self._is_open:
-            # Each lane holds a letter whose envelope rides ahead: taken, and not yet on the wire.
-            ahead = max(1, WINDOW - self._wire.most_connections)
-            upto = min(len(self._readers), max(upto, self._next + ahead))
+        upto = self._upto()
         asked_at = time.monotonic()
         if is_last:
             await asyncio.to_thread(self._end_claim, outcomes, excluded)
@@ -349,11 +389,22 @@ class BatchRun:
             self._close()
         self._count(outcomes)
 
+    def _upto(self) -> int:
+        """How far people may be taken once this is committed."""
+        if not self._is_open:
+            return self._intended
+        # Each lane holds a letter whose envelope rides ahead: taken, and not yet on the wire.
+        taken = len(self._lanes) + len(self._again) + len(self._aside)
+        ahead = max(WINDOW // 2, WINDOW - taken)
+        return min(len(self._readers), max(self._intended, self._next + ahead))
+
     def _count(self, outcomes: list[Outcome]) -> None:
         ended = Counter(outcome.state.name.lower() for outcome in outcomes)
         self.tally.update(ended)
         for state, count in ended.items():
             MESSAGES.labels(state).inc(count)
+        self._stopwatch.add("wire", self._awaiting_answers, times=self._answers)
+        self._answers, self._awaiting_answers = 0, 0.0
         self._stopwatch.publish()
 
     def _open_window(self, outcomes: list[Outcome], excluded: dict[int, Reason], upto: int) -> bool:
@@ -364,6 +415,7 @@ class BatchRun:
             may_go_on = ledger.intend(session, lease, upto=upto_id, now=now, extend=self._lease)
             ledger.record(session, lease, outcomes, revision=self._claim.revision, at=now)
             ledger.exclude(session, lease, excluded)
+            self._gate.observe(session, outcomes, now=now)
             if time.monotonic() - self._left_asked_at >= TICK_SECONDS:
                 self._left = claims.who_left(session, lease)
                 self._left_asked_at = time.monotonic()
@@ -371,12 +423,30 @@ class BatchRun:
 
     def _end_claim(self, outcomes: list[Outcome], excluded: dict[int, Reason]) -> None:
         lease, now = self._claim.lease, utc_now()
-        is_resting = self._has_broken_down or self._failed_connections >= MOST_FAILED_CONNECTIONS
         with self._stopwatch.phase("record"), transaction(self._engine) as session:
             ledger.keep(session, lease, now=now, extend=self._lease)
             ledger.record(session, lease, outcomes, revision=self._claim.revision, at=now)
             # A lane that broke down in mid-message: the batch must not be given back before.
-            unanswered = sorted(self._unanswered)
+            unanswered = sorted(self._went_out)
             ledger.doubt(session, lease, unanswered, reason=Reason.ANSWER_LOST, at=now)
             ledger.exclude(session, lease, excluded)
-            ledger.give_back(session, lease, due_at=now + TRANSPORT_PAUSE if is_resting else now)
+            self._gate.observe(session, outcomes, now=now)
+            self._gate.close(session, now=now)
+            ledger.give_back(session, lease, due_at=now + self._rest())
+
+    def _rest(self) -> timedelta:
+        """How long the batch's people have to wait before anybody takes it up again."""
+        is_broken = self._breakdown is not None
+        if is_broken or self._failed_connections >= MOST_FAILED_CONNECTIONS:
+            return TRANSPORT_PAUSE
+        if self._gate.is_shut:
+            return timedelta(seconds=TICK_SECONDS)
+        return timedelta(seconds=self._rest_seconds)
+
+
+def _is_trouble(trouble: ConnectionLost | TransportRefused, *, messages: int) -> bool:
+    """A server may end a connection that has served; that it refuses or limits us is trouble."""
+    if isinstance(trouble, TransportRefused) or not messages:
+        return True
+    enhanced = trouble.reply.enhanced if trouble.reply is not None else None
+    return enhanced is not None and enhanced.startswith("4.7.")

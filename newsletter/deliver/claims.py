@@ -1,6 +1,6 @@
 """Claims: a worker takes a due batch, with all that the messages to its readers need."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Self
@@ -8,12 +8,14 @@ from typing import Self
 from sqlalchemy import Select, and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
+from newsletter.deliver import warm_up
 from newsletter.deliver.holds import begin_probe, open_holds
 from newsletter.deliver.ledger import Lease, exclude, record, waiting_in
 from newsletter.deliver.outcome import Outcome, Reply
 from newsletter.deliver.routing import (
     Choice,
     Obstacles,
+    and_crowded,
     choose,
     may_carry,
     obstacles_of,
@@ -39,10 +41,18 @@ from newsletter.models import (
 )
 from newsletter.plan.exclusion import exclusion_reason
 
+Crowded = Callable[[int], Collection[int]]
+"""The routes that a transport has no connection free for."""
+
+
 PROBE_LASTS = timedelta(minutes=2)
 """A probe that has not been heard of for so long is over; another process may try."""
 NO_MAIL = Reply(556, "5.1.10", "DNS says that this domain does not accept mail.")
 """What a server would have said (RFC 7505), in the words of who asked DNS."""
+
+
+def _nowhere(_transport_id: int) -> Collection[int]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,7 @@ class Claim:
     revision: int
     transport_id: int
     route: int
+    at: datetime
     is_probe: bool
     """The transport is held, and this batch tries whether it works again."""
     obstacles: Obstacles
@@ -75,22 +86,26 @@ class Claim:
     """In the order of their subscriber ids: the intent cursor moves along it."""
 
 
-def has_due_work(session: Session, *, now: datetime) -> bool:
-    field = _Field.look(session, now)
+def has_due_work(session: Session, *, now: datetime, crowded: Crowded = _nowhere) -> bool:
+    field = _Field.look(session, now, crowded)
     return any(
         session.scalar(_due(now, route, field.barred(route)).limit(1)) is not None
         for route in _routes_by_need(session, now)
     )
 
 
-def claim(session: Session, *, now: datetime, lease: timedelta) -> Claim | None:
+def claim(
+    session: Session, *, now: datetime, lease: timedelta, crowded: Crowded = _nowhere
+) -> Claim | None:
     """Take the earliest due batch that nobody holds; None when nothing is due.
+
+    `crowded` names the routes that a transport has no connection free for now.
 
     Of several routes the one that the fewest workers are busy with comes first, so that a slow
     provider never has them all (R-24). People who left or were suppressed since planning are
     excluded here.
     """
-    field = _Field.look(session, now)
+    field = _Field.look(session, now, crowded)
     for route in _routes_by_need(session, now):
         found = session.scalar(
             _due(now, route, field.barred(route))
@@ -132,14 +147,17 @@ def _take(
     session.flush()
     held = Lease(found.edition_id, found.number, found.lease_token)
     exclude(session, held, who_left(session, held))
+    readers = _mailable(session, held, edition.approved_revision, now)
+    allowed = warm_up.reserve(session, transport_id, found.route, len(readers), now=now)
     return Claim(
         lease=held,
         revision=edition.approved_revision,
         transport_id=transport_id,
         route=found.route,
+        at=now,
         is_probe=probed is not None,
         obstacles=field.obstacles,
-        readers=_mailable(session, held, edition.approved_revision, now),
+        readers=readers[:allowed],
     )
 
 
@@ -163,9 +181,16 @@ class _Field:
     """Editions that nothing is claimed of."""
 
     @classmethod
-    def look(cls, session: Session, now: datetime) -> Self:
-        obstacles = obstacles_of(open_holds(session, now=now), now=now)
+    def look(cls, session: Session, now: datetime, crowded: Crowded) -> Self:
         choices = _choices(session)
+        transports = {each for choice in choices.values() for each in choice}
+        obstacles = and_crowded(
+            obstacles_of(open_holds(session, now=now), now=now),
+            {
+                *((each, route) for each in transports for route in crowded(each)),
+                *warm_up.exhausted(session, now=now),
+            },
+        )
         held = set(obstacles.editions)
         if obstacles.sender_domains:
             held |= _sent_from(session, choices, obstacles.sender_domains)

@@ -2,11 +2,15 @@
 nothing; whatever has to be looked up was looked up when the batch was claimed.
 """
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
+from sqlalchemy.orm import Session
+
 from newsletter.deliver.claims import Reader
-from newsletter.deliver.outcome import Reply
-from newsletter.deliver.smtp import SmtpError
+from newsletter.deliver.outcome import Outcome, Reply
+from newsletter.deliver.wire import SmtpError
 
 
 class Gate(Protocol):
@@ -29,10 +33,24 @@ class Gate(Protocol):
         """An admitted reader was settled by `reply`; None: not settled, the connection ended."""
 
     def failed(self, trouble: SmtpError) -> None:
-        """A connection was refused, was lost before content, or the server refuses us."""
+        """The server refuses us, or took or kept no connection for us.
+
+        One that ends after it has carried messages is none, unless the server said that we are too
+        many or too fast (4.7.x); `trouble.reply` has its words, if it had any.
+        """
 
     def wait_seconds(self) -> float:
-        """How long until somebody who was not admitted may be."""
+        """How long until somebody may be admitted who was not since this was asked last."""
+
+
+class WatchedGate(Gate, Protocol):
+    """A gate that is told what is recorded; these two are called from the committer's thread."""
+
+    def observe(self, session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
+        """A window's outcomes, in the transaction that has recorded them."""
+
+    def close(self, session: Session, *, now: datetime) -> None:
+        """The batch is over, and given back in this transaction."""
 
 
 class OpenGate:
@@ -53,3 +71,9 @@ class OpenGate:
 
     def wait_seconds(self) -> float:
         return 0.0
+
+    def observe(self, session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
+        pass
+
+    def close(self, session: Session, *, now: datetime) -> None:
+        pass

@@ -34,6 +34,8 @@ LONGEST_WORDS = 300
 PROBE_WAITS = tuple(timedelta(seconds=seconds) for seconds in (30, 60, 120, 300, 600))
 ALARM_AFTER = timedelta(minutes=5)
 """A transport that comes back sooner is nobody's business."""
+FRESH = {"populate_existing": True}
+"""Rows are changed by UPDATEs that the session's own copies know nothing of."""
 BY_TIME = "its time was over"
 BY_PROBE = "a probe went well"
 BY_PAUSE = "the edition was paused"
@@ -88,7 +90,8 @@ def hold(session: Session, trip: Trip, *, now: datetime) -> bool:
 
 
 def open_holds(session: Session, *, now: datetime) -> Sequence[Hold]:
-    return session.scalars(select(Hold).where(*_open(now)).order_by(Hold.id)).all()
+    opened = select(Hold).where(*_open(now)).order_by(Hold.id)
+    return session.scalars(opened, execution_options=FRESH).all()
 
 
 def lift(session: Session, hold_id: int, *, by: str, now: datetime) -> Hold:
@@ -158,7 +161,8 @@ def end_probe(
     if went_well:
         _changed(session, _lifting(BY_PROBE, now).where(*its))
         return
-    found = session.scalar(select(Hold).where(*its).with_for_update())
+    its_row = select(Hold).where(*its).with_for_update()
+    found = session.scalar(its_row, execution_options=FRESH)
     if found is None:
         return
     found.probing_until = None
@@ -219,6 +223,19 @@ def times_held(session: Session, trip: Trip, *, since: datetime) -> int:
         )
         or 0
     )
+
+
+def last_held(
+    session: Session, scope: HoldScope, key: str, *, transport_id: int = EVERY_TRANSPORT
+) -> datetime | None:
+    """When it was last held, or let go; what was counted before then has had its effect."""
+    last = session.scalars(
+        select(Hold)
+        .where(Hold.scope == scope, Hold.key == key, Hold.transport_id == transport_id)
+        .order_by(Hold.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if last is None else last.lifted_at or last.since
 
 
 def _alarm(session: Session, hold_id: int, reason: str, now: datetime) -> None:

@@ -19,12 +19,12 @@ import logging
 import mmap
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 from uuid import uuid4
 
 from newsletter.clock import utc_now
@@ -162,12 +162,9 @@ class _Notes:
         self._map[place + _KIND_AT] = _ANSWERED
 
     def put_away(self) -> None:
-        """Keep what was sent, if anything was, under the name of the past."""
-        if self._end == len(_MAGIC):
-            self.path.unlink(missing_ok=True)
-            return
-        os.ftruncate(self._descriptor, self._end)
-        _keep_as_past(self.path)
+        """Keep what was sent, if anything was."""
+        if self._descriptor != _CLOSED:
+            _put_away(self._descriptor, self.path, end=self._end)
 
     def close(self) -> None:
         if self._descriptor == _CLOSED:
@@ -215,19 +212,20 @@ class Noted:
 def orphans(folder: Path) -> Iterator[list[Orphan]]:
     """What the journals of dead workers say; they become the past when the block ends well."""
     found: dict[Lease, Orphan] = {}
-    taken: list[tuple[int, Path]] = []
+    taken: list[tuple[int, Path, int]] = []
     try:
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             descriptor = _take_over(path)
             if descriptor is None:
                 continue
-            taken.append((descriptor, path))
-            _read_orphans(path, found)
+            notes = list(_notes_in(path))
+            taken.append((descriptor, path, notes[-1].place + _NOTE_BYTES if notes else 0))
+            _sort_out(notes, found)
         yield list(found.values())
-        for _, path in taken:
-            _keep_as_past(path)
+        for descriptor, path, end in taken:
+            _put_away(descriptor, path, end=end)
     finally:
-        for descriptor, _ in taken:
+        for descriptor, *_ in taken:
             os.close(descriptor)
 
 
@@ -238,11 +236,12 @@ def sent_since(folder: Path, since: datetime) -> Iterator[Noted]:
     """
     for path in (*folder.glob(f"*{PAST_SUFFIX}"), *folder.glob(f"*{SUFFIX}")):
         notes: list[Noted] = []
-        for kind, lease, number, code in _notes_in(path):
-            if kind != _SETTLED:
-                notes.append(Noted(lease.edition_id, number, code if kind == _ANSWERED else None))
+        for note in _notes_in(path):
+            if note.kind != _SETTLED:
+                code = note.code if note.kind == _ANSWERED else None
+                notes.append(Noted(note.lease.edition_id, note.number, code))
                 continue
-            if number >= int(since.timestamp()):
+            if note.number >= int(since.timestamp()):
                 yield from notes
             notes.clear()
         yield from notes
@@ -265,23 +264,33 @@ def _take_over(path: Path) -> int | None:
     return descriptor
 
 
-def _read_orphans(path: Path, found: dict[Lease, Orphan]) -> None:
-    unsettled: list[tuple[int, Lease, int, int]] = []
-    for note in _notes_in(path):
-        if note[0] == _SETTLED:
+def _sort_out(notes: Iterable["_Note"], found: dict[Lease, Orphan]) -> None:
+    unsettled: list[_Note] = []
+    for note in notes:
+        if note.kind == _SETTLED:
             unsettled.clear()
         else:
             unsettled.append(note)
-    for kind, lease, subscriber_id, code in unsettled:
-        orphan = found.setdefault(lease, Orphan(lease))
-        if kind == _ANSWERED:
-            orphan.answers[subscriber_id] = code
+    for note in unsettled:
+        orphan = found.setdefault(note.lease, Orphan(note.lease))
+        if note.kind == _ANSWERED:
+            orphan.answers[note.number] = note.code
         else:
-            orphan.unanswered.add(subscriber_id)
+            orphan.unanswered.add(note.number)
 
 
-def _notes_in(path: Path) -> Iterator[tuple[int, Lease, int, int]]:
-    """Kind, lease, subscriber and code of each message; of a settling its time as the third."""
+class _Note(NamedTuple):
+    """`number` is the subscriber, and of a settling the time; `place` is where in the file it is."""
+
+    place: int
+    kind: int
+    lease: Lease
+    number: int
+    code: int
+
+
+def _notes_in(path: Path) -> Iterator[_Note]:
+    """Of messages and settlings, each message with the claim that it was sent under."""
     try:
         octets = path.read_bytes()
     except FileNotFoundError:
@@ -295,34 +304,36 @@ def _notes_in(path: Path) -> Iterator[tuple[int, Lease, int, int]]:
         if kind == _CLAIMED:
             lease = Lease(*_CLAIM.unpack_from(octets, place))
         elif kind:
-            number, code = _MESSAGE.unpack_from(octets, place)
-            yield kind, lease, number, code
+            yield _Note(place, kind, lease, *_MESSAGE.unpack_from(octets, place))
         else:
             return  # the end, or a note that its writer did not live to finish
 
 
-def _keep_as_past(path: Path) -> None:
-    os.utime(path)  # from now on it is kept for a while
+def _put_away(descriptor: int, path: Path, *, end: int) -> None:
+    """Give a file the name of the past, if there are notes in it, and room for as many only."""
+    if end <= len(_MAGIC):
+        path.unlink(missing_ok=True)
+        return
+    os.ftruncate(descriptor, end)
+    os.utime(descriptor)  # it is kept for a while from now on
     path.rename(path.with_suffix(PAST_SUFFIX))
     _forget_the_oldest(path.parent)
 
 
 def _forget_the_oldest(folder: Path) -> None:
-    """Whoever adds to a host's past clears it up: where nothing is added nothing has to go."""
+    """Whoever adds to a host's past clears it up: where nothing is added, nothing has to go."""
     oldest = (utc_now() - PAST_KEPT).timestamp()
     kept = 0
-    for path in sorted(folder.glob(f"*{PAST_SUFFIX}"), key=_age_of, reverse=True):
-        try:
-            status = path.stat()
-        except FileNotFoundError:
-            continue  # a neighbour was quicker
-        kept += status.st_size
-        if status.st_mtime < oldest or kept > MOST_PAST_BYTES:
+    for modified_at, size, path in sorted(_past_of(folder), reverse=True):
+        kept += size
+        if modified_at < oldest or kept > MOST_PAST_BYTES:
             path.unlink(missing_ok=True)
 
 
-def _age_of(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
+def _past_of(folder: Path) -> Iterator[tuple[float, int, Path]]:
+    for path in folder.glob(f"*{PAST_SUFFIX}"):
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue  # a neighbour clears up too
+        yield status.st_mtime, status.st_size, path

@@ -68,7 +68,7 @@ class Lane:
         """Answers that mean nothing any more, and come before the next one that does."""
         self._trouble: SmtpError | None = None
         self._handle: Callable[[Reply], None] = self._on_mail
-        self._due = 0.0
+        self._seconds_left = 0.0
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def start(self) -> None:
@@ -94,9 +94,10 @@ class Lane:
             self._handle(replies.popleft())
 
     def _sweep(self) -> None:
-        if self._loop.time() >= self._due:
+        if self._seconds_left < 0:
             self._do(lambda: self._lose("no answer in time"))
             return
+        self._seconds_left -= SWEEP_SECONDS
         self._timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def _do(self, step: Callable[[], None]) -> None:
@@ -142,33 +143,37 @@ class Lane:
         return offer.mail(parcel) + offer.rcpt(parcel) + (b"DATA\r\n" if self._has_asked else b"")
 
     def _on_mail(self, reply: Reply) -> None:
-        if _ends_connection(reply):
-            self._lose(f"{reply.code} {reply.text}", reply)
-        elif reply.is_intermediate:
-            self._lose(f"{reply.code} is no answer to an envelope")
-        elif not reply.is_positive:
-            letter, self._judged = self._judged, None
-            self._post.put_back(letter)
-            self._trouble = TransportRefused(Phase.MAIL, reply)
-            self._refuse(unread=self._offer.is_pipelining + self._has_asked)
-        else:
+        if reply.is_positive:
             if self._is_chunking and not _is_about_addresses(reply):
                 self._give_up_chunks()
             self._await(self._on_rcpt, COMMAND_SECONDS)
             if not self._offer.is_pipelining and self._judged is not None:
                 self._write(self._offer.rcpt(self._judged.parcel))
-
-    def _on_rcpt(self, reply: Reply) -> None:
-        if _ends_connection(reply):
+        elif ends_connection(reply):
+            # It does not know yet whom the message is for.
+            self._put_back_unsent()
+            self._trouble = self._lost(f"{reply.code} {reply.text}", reply)
             self._lose(f"{reply.code} {reply.text}", reply)
         elif reply.is_intermediate:
             self._lose(f"{reply.code} is no answer to an envelope")
-        elif not reply.is_positive:
-            self._refuse_letter(reply, unread=int(self._has_asked))
-        elif self._is_chunking and _is_about_addresses(reply):
-            self._put_content()
         else:
-            self._ask_for_content()
+            letter, self._judged = self._judged, None
+            self._post.put_back(letter)
+            self._trouble = TransportRefused(Phase.MAIL, reply)
+            self._refuse(unread=self._offer.is_pipelining + self._has_asked)
+
+    def _on_rcpt(self, reply: Reply) -> None:
+        if reply.is_positive:
+            if self._is_chunking and _is_about_addresses(reply):
+                self._put_content()
+            else:
+                self._ask_for_content()
+        elif ends_connection(reply):
+            self._lose(f"{reply.code} {reply.text}", reply)
+        elif reply.is_intermediate:
+            self._lose(f"{reply.code} is no answer to an envelope")
+        else:
+            self._refuse_letter(reply, unread=int(self._has_asked))
 
     def _ask_for_content(self) -> None:
         if not self._has_asked:
@@ -180,7 +185,7 @@ class Lane:
     def _on_data(self, reply: Reply) -> None:
         if reply.code == 354:
             self._put_content()
-        elif _ends_connection(reply):
+        elif ends_connection(reply):
             self._lose(f"{reply.code} {reply.text}", reply)
         elif reply.is_positive or reply.is_intermediate:
             self._lose(f"{reply.code} is no answer to DATA")
@@ -223,8 +228,11 @@ class Lane:
         self._finish()
 
     def _on_answer(self, reply: Reply) -> None:
-        is_shifted = self._is_chunking and reply.is_positive and _is_about_addresses(reply)
-        if reply.is_intermediate or is_shifted:
+        if self._is_chunking and not _is_about_content(reply):
+            self._give_up_chunks()
+            self._lose("the server does not say what its answer is about")
+            return
+        if reply.is_intermediate:
             self._lose(f"{reply.code} is no answer to a content")
             return
         letter, self._on_wire = self._on_wire, None
@@ -353,13 +361,20 @@ class Lane:
 
     def _await(self, handle: Callable[[Reply], None], seconds: float) -> None:
         self._handle = handle
-        self._due = self._loop.time() + seconds
+        self._seconds_left = seconds
 
 
-def _ends_connection(reply: Reply) -> bool:
+def ends_connection(reply: Reply) -> bool:
     """Also when the server wants no more on this one connection (RFC 5321 section 4.5.3.1.10)."""
     return reply.ends_connection or (reply.code == 452 and reply.enhanced == "4.5.3")
 
 
 def _is_about_addresses(reply: Reply) -> bool:
     return reply.enhanced is not None and reply.enhanced[1:4] == ".1."
+
+
+def _is_about_content(reply: Reply) -> bool:
+    """Refusals are believed as they come: nobody is taken for mailed who was not."""
+    if not reply.is_positive:
+        return True
+    return reply.enhanced is not None and reply.enhanced[1:4] != ".1."

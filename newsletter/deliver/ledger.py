@@ -5,27 +5,33 @@ token it was claimed with, so that doing a step twice, or too late, changes noth
 """
 
 import random
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     CursorResult,
+    String,
     Update,
     and_,
+    bindparam,
     case,
     delete,
     exists,
     func,
     insert,
+    or_,
     select,
     update,
 )
 from sqlalchemy.orm import Session
 
-from newsletter.db import among, insert_or_ignore
+from newsletter.db import UtcDateTime, among, among_given, given, upsert
 from newsletter.deliver.classes import classify
 from newsletter.deliver.outcome import Outcome
 from newsletter.deliver.retry import next_attempt
@@ -58,25 +64,63 @@ class Lease:
     token: int
 
 
+# Statements of every window are made once: to put one together costs more than to run it.
+_HELD = (
+    Batch.edition_id == bindparam("the_edition"),
+    Batch.number == bindparam("the_batch"),
+    Batch.lease_token == bindparam("the_token"),
+    Batch.state == BatchState.CLAIMED,
+)
+_INTEND = (
+    update(Batch)
+    .where(
+        *_HELD,
+        or_(Batch.deadline_at.is_(None), Batch.deadline_at > bindparam("now")),
+        exists().where(Edition.id == Batch.edition_id, Edition.state == EditionState.SENDING),
+    )
+    .values(
+        intent_upto=case(
+            (Batch.intent_upto < bindparam("upto"), bindparam("upto", type_=BigInteger)),
+            else_=Batch.intent_upto,
+        ),
+        lease_until=bindparam("until"),
+    )
+)
+_LEFTOVER = exists().where(
+    Delivery.edition_id == Batch.edition_id,
+    Delivery.batch == Batch.number,
+    Delivery.state == DeliveryState.WAITING,
+)
+_GIVE_BACK = (
+    update(Batch)
+    .where(*_HELD)
+    .values(
+        state=case((_LEFTOVER, int(BatchState.READY)), else_=int(BatchState.DONE)),
+        intent_upto=0,
+        lease_until=None,
+        due_at=case((_LEFTOVER, bindparam("due", type_=UtcDateTime)), else_=Batch.due_at),
+    )
+)
+_KEEP = update(Batch).where(*_HELD).values(lease_until=bindparam("until"))
+
+
+def _held_by(lease: Lease) -> dict[str, Any]:
+    return {
+        "the_edition": lease.edition_id,
+        "the_batch": lease.batch,
+        "the_token": lease.token,
+    }
+
+
 def intend(session: Session, lease: Lease, *, upto: int, now: datetime, extend: timedelta) -> bool:
     """Declare that nobody beyond subscriber `upto` goes on the wire, and extend the lease.
 
-    False: the edition is paused or cancelled, nothing more may be sent; the lease is extended all
-    the same, for the answers that are still awaited. Raises `FencedError` when the batch belongs
-    to somebody else by now.
+    False: the edition is paused or cancelled, or the batch's deadline is over, and nothing more may
+    be sent; the lease is extended all the same, for the answers that are still awaited. Raises
+    `FencedError` when the batch belongs to somebody else by now.
     """
-    moved = _changed(
-        session,
-        update(Batch)
-        .where(
-            *_held(lease),
-            exists().where(Edition.id == Batch.edition_id, Edition.state == EditionState.SENDING),
-        )
-        .values(
-            intent_upto=case((Batch.intent_upto < upto, upto), else_=Batch.intent_upto),
-            lease_until=now + extend,
-        ),
-    )
+    values = _held_by(lease) | {"upto": upto, "now": now, "until": now + extend}
+    moved = session.connection().execute(_INTEND, values).rowcount
     if not moved:
         keep(session, lease, now=now, extend=extend)
     return bool(moved)
@@ -84,7 +128,8 @@ def intend(session: Session, lease: Lease, *, upto: int, now: datetime, extend: 
 
 def keep(session: Session, lease: Lease, *, now: datetime, extend: timedelta) -> None:
     """Extend the lease. Raises `FencedError` when the batch belongs to somebody else by now."""
-    if not _changed(session, update(Batch).where(*_held(lease)).values(lease_until=now + extend)):
+    values = _held_by(lease) | {"until": now + extend}
+    if not session.connection().execute(_KEEP, values).rowcount:
         message = f"batch {lease.batch} of edition {lease.edition_id} was taken over"
         raise FencedError(message)
 
@@ -101,13 +146,27 @@ def record(
 
     A delivery that does not wait in this batch any more keeps what it has.
     """
-    sent = [outcome for outcome in outcomes if outcome.state is DeliveryState.SENT]
-    for code in {outcome.reply.code for outcome in sent if outcome.reply}:
-        ids = [o.subscriber_id for o in sent if o.reply is not None and o.reply.code == code]
-        _record_sent(session, lease, ids, code=code, revision=revision, at=at)
+    sent = defaultdict[int, list[int]](list)
+    unsent: list[Outcome] = []
     for outcome in outcomes:
-        if outcome.state is not DeliveryState.SENT:
-            _record_unsent(session, lease, outcome, revision=revision, at=at)
+        if outcome.state is DeliveryState.SENT and outcome.reply is not None:
+            sent[outcome.reply.code].append(outcome.subscriber_id)
+        else:
+            unsent.append(outcome)
+    counts: Counter[str] = Counter()
+    for code, ids in sent.items():
+        counts["sent"] += _mark_sent(session, lease, ids, code=code, revision=revision, at=at)
+    ends = _ends_of(session, lease, unsent, at=at) if unsent else []
+    if ends:
+        _mark_unsent(session, lease, ends, revision=revision)
+        session.execute(insert(Attempt), [_attempt_row(lease, end, at) for end in ends])
+        _defer(session, lease.edition_id, [end for end in ends if end.next_at is not None])
+        counts.update(end.state.name.lower() for end in ends)
+    if counts:
+        _count(session, lease, **counts)
+    settled = [each for ids in sent.values() for each in ids]
+    settled += [end.outcome.subscriber_id for end in ends if end.next_at is None]
+    _forget_deferrals(session, lease.edition_id, settled)
 
 
 def doubt(
@@ -189,30 +248,7 @@ def exclude(session: Session, lease: Lease, people: dict[int, Reason]) -> None:
 
 def give_back(session: Session, lease: Lease, *, due_at: datetime) -> None:
     """End a claim: the batch is done when nobody in it waits, else ready again from `due_at`."""
-    leftover = exists().where(
-        Delivery.edition_id == Batch.edition_id,
-        Delivery.batch == Batch.number,
-        Delivery.state == DeliveryState.WAITING,
-    )
-    session.execute(
-        update(Batch)
-        .where(*_held(lease))
-        .values(
-            state=case((leftover, int(BatchState.READY)), else_=int(BatchState.DONE)),
-            intent_upto=0,
-            lease_until=None,
-            due_at=case((leftover, due_at), else_=Batch.due_at),
-        )
-    )
-
-
-def _held(lease: Lease) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Batch.edition_id == lease.edition_id,
-        Batch.number == lease.batch,
-        Batch.lease_token == lease.token,
-        Batch.state == BatchState.CLAIMED,
-    )
+    session.connection().execute(_GIVE_BACK, _held_by(lease) | {"due": due_at})
 
 
 def waiting_in(lease: Lease) -> tuple[ColumnElement[bool], ...]:
@@ -223,32 +259,65 @@ def waiting_in(lease: Lease) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _record_sent(
-    session: Session, lease: Lease, ids: list[int], *, code: int, revision: int, at: datetime
-) -> None:
-    changed = _changed(
-        session,
+@cache
+def _sent_statement(dialect: str) -> Update:
+    return (
         update(Delivery)
-        .where(*waiting_in(lease), among(session, Delivery.subscriber_id, ids))
+        .where(
+            Delivery.edition_id == bindparam("the_edition"),
+            Delivery.batch == bindparam("the_batch"),
+            Delivery.state == DeliveryState.WAITING,
+            among_given(dialect, Delivery.subscriber_id, bindparam("people", type_=String)),
+        )
         .values(
             state=DeliveryState.SENT,
             attempts=Delivery.attempts + 1,
-            code=code,
+            code=bindparam("answer"),
             reason=None,
-            revision=revision,
-            sent_at=at,
-        ),
+            revision=bindparam("carried"),
+            sent_at=bindparam("answered_at"),
+        )
     )
-    _count(session, lease, sent=changed)
-    _forget_deferrals(session, lease.edition_id, ids)
 
 
-def _record_unsent(
-    session: Session, lease: Lease, outcome: Outcome, *, revision: int, at: datetime
-) -> None:
-    assert outcome.reason is not None
-    before = session.execute(
-        select(Delivery.attempts, Deferral.first_at)
+def _mark_sent(
+    session: Session, lease: Lease, ids: list[int], *, code: int, revision: int, at: datetime
+) -> int:
+    connection = session.connection()
+    dialect = connection.dialect.name
+    values = {
+        "the_edition": lease.edition_id,
+        "the_batch": lease.batch,
+        "people": given(dialect, ids),
+        "answer": code,
+        "carried": revision,
+        "answered_at": at,
+    }
+    return connection.execute(_sent_statement(dialect), values).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a try ended that was no success; `next_at` is None where there will be no other."""
+
+    outcome: Outcome
+    state: DeliveryState
+    reason: Reason
+    first_at: datetime
+    next_at: datetime | None
+
+    @property
+    def code(self) -> int | None:
+        return self.outcome.reply.code if self.outcome.reply else None
+
+
+def _ends_of(
+    session: Session, lease: Lease, outcomes: Sequence[Outcome], *, at: datetime
+) -> list[_End]:
+    """Of those who still wait."""
+    ids = [outcome.subscriber_id for outcome in outcomes]
+    rows = session.execute(
+        select(Delivery.subscriber_id, Delivery.attempts, Deferral.first_at)
         .outerjoin(
             Deferral,
             and_(
@@ -256,89 +325,122 @@ def _record_unsent(
                 Deferral.subscriber_id == Delivery.subscriber_id,
             ),
         )
-        .where(*waiting_in(lease), Delivery.subscriber_id == outcome.subscriber_id)
-    ).one_or_none()
-    if before is None:
-        return
-    attempts = before[0] + 1
-    deferred_first_at: datetime | None = before[1]
-    first_at = deferred_first_at or outcome.date or at
-    state, reason, next_at = outcome.state, outcome.reason, None
-    if state is DeliveryState.DEFERRED:
-        next_at = next_attempt(
-            attempts,
-            first_at=first_at,
-            now=at,
-            max_age=timedelta(hours=get_settings().retry_hours),
-            chance=_chance,
-            is_greylisted=classify(outcome.reply) is ReplyClass.SOFT_GREYLISTED,
-        )
-        if next_at is None:
-            state, reason = DeliveryState.FAILED, Reason.EXPIRED
-    session.execute(
-        update(Delivery)
-        .where(*waiting_in(lease), Delivery.subscriber_id == outcome.subscriber_id)
-        .values(
-            state=state,
-            reason=reason,
-            attempts=attempts,
-            revision=revision,
-            code=outcome.reply.code if outcome.reply else None,
-        )
+        .where(*waiting_in(lease), among(session, Delivery.subscriber_id, ids))
     )
-    _count(session, lease, **{state.name.lower(): 1})
-    session.execute(insert(Attempt).values(_attempt_row(lease, outcome, state, reason, at)))
+    before = {row[0]: (row[1], row[2]) for row in rows}
+    return [
+        _end_of(outcome, *before[outcome.subscriber_id], at=at)
+        for outcome in outcomes
+        if outcome.subscriber_id in before
+    ]
+
+
+def _end_of(outcome: Outcome, tries: int, deferred_at: datetime | None, *, at: datetime) -> _End:
+    assert outcome.reason is not None
+    first_at = deferred_at or outcome.date or at
+    if outcome.state is not DeliveryState.DEFERRED:
+        return _End(outcome, outcome.state, outcome.reason, first_at, None)
+    next_at = next_attempt(
+        tries + 1,
+        first_at=first_at,
+        now=at,
+        max_age=timedelta(hours=get_settings().retry_hours),
+        chance=_chance,
+        is_greylisted=classify(outcome.reply) is ReplyClass.SOFT_GREYLISTED,
+    )
     if next_at is None:
-        _forget_deferrals(session, lease.edition_id, [outcome.subscriber_id])
-        return
-    _defer(session, lease.edition_id, outcome.subscriber_id, first_at=first_at, next_at=next_at)
+        return _End(outcome, DeliveryState.FAILED, Reason.EXPIRED, first_at, None)
+    return _End(outcome, outcome.state, outcome.reason, first_at, next_at)
 
 
-def _attempt_row(
-    lease: Lease, outcome: Outcome, state: DeliveryState, reason: Reason, at: datetime
-) -> dict[str, Any]:
+def _mark_unsent(session: Session, lease: Lease, ends: Sequence[_End], *, revision: int) -> None:
+    """One statement for all that ended alike, as they do when a server refuses everybody."""
+    alike = defaultdict[tuple[DeliveryState, Reason, int | None], list[int]](list)
+    for end in ends:
+        alike[end.state, end.reason, end.code].append(end.outcome.subscriber_id)
+    for (state, reason, code), ids in alike.items():
+        _changed(
+            session,
+            update(Delivery)
+            .where(*waiting_in(lease), among(session, Delivery.subscriber_id, ids))
+            .values(
+                state=state,
+                reason=reason,
+                attempts=Delivery.attempts + 1,
+                revision=revision,
+                code=code,
+            ),
+        )
+
+
+def _attempt_row(lease: Lease, end: _End, at: datetime) -> dict[str, Any]:
+    reply = end.outcome.reply
     return {
         "edition_id": lease.edition_id,
-        "subscriber_id": outcome.subscriber_id,
+        "subscriber_id": end.outcome.subscriber_id,
         "at": at,
         "lease_token": lease.token,
-        "state": state,
-        "reason": reason,
-        "code": outcome.reply.code if outcome.reply else None,
-        "enhanced": outcome.reply.enhanced if outcome.reply else None,
-        "reply": outcome.reply.text[:LONGEST_REPLY_KEPT] if outcome.reply else "",
-        "reply_class": classify(outcome.reply),
+        "state": end.state,
+        "reason": end.reason,
+        "code": end.code,
+        "enhanced": reply.enhanced if reply else None,
+        "reply": reply.text[:LONGEST_REPLY_KEPT] if reply else "",
+        "reply_class": classify(reply),
     }
 
 
-def _defer(
-    session: Session, edition_id: int, subscriber_id: int, *, first_at: datetime, next_at: datetime
-) -> None:
+def _defer(session: Session, edition_id: int, ends: Sequence[_End]) -> None:
+    """Whoever was deferred before keeps the instant of the first try."""
+    if not ends:
+        return
+    statement = upsert(session, Deferral)
     session.execute(
-        insert_or_ignore(session, Deferral).values(
-            edition_id=edition_id, subscriber_id=subscriber_id, first_at=first_at
-        )
+        statement.on_conflict_do_update(
+            index_elements=["edition_id", "subscriber_id"],
+            set_={"next_at": statement.excluded.next_at},
+        ),
+        [
+            {
+                "edition_id": edition_id,
+                "subscriber_id": end.outcome.subscriber_id,
+                "first_at": end.first_at,
+                "next_at": end.next_at,
+            }
+            for end in ends
+        ],
     )
-    session.execute(
-        update(Deferral)
-        .where(Deferral.edition_id == edition_id, Deferral.subscriber_id == subscriber_id)
-        .values(next_at=next_at)
-    )
+
+
+_ANY_DEFERRAL = (
+    select(Deferral.edition_id).where(Deferral.edition_id == bindparam("the_edition")).limit(1)
+)
 
 
 def _forget_deferrals(session: Session, edition_id: int, ids: Sequence[int]) -> None:
-    of_edition = Deferral.edition_id == edition_id
-    if session.scalar(select(Deferral.edition_id).where(of_edition).limit(1)) is None:
+    if not ids:
+        return
+    found = session.connection().execute(_ANY_DEFERRAL, {"the_edition": edition_id})
+    if found.first() is None:
         return  # as in most windows of most editions: one short look instead of many
-    session.execute(delete(Deferral).where(of_edition, among(session, Deferral.subscriber_id, ids)))
+    session.execute(
+        delete(Deferral).where(
+            Deferral.edition_id == edition_id, among(session, Deferral.subscriber_id, ids)
+        )
+    )
+
+
+_COUNTED = ("sent", "deferred", "failed", "uncertain", "excluded")
+_COUNT = (
+    update(Batch)
+    .where(Batch.edition_id == bindparam("the_edition"), Batch.number == bindparam("the_batch"))
+    .values({name: getattr(Batch, name) + bindparam(f"more_{name}") for name in _COUNTED})
+)
 
 
 def _count(session: Session, lease: Lease, **changes: int) -> None:
-    session.execute(
-        update(Batch)
-        .where(Batch.edition_id == lease.edition_id, Batch.number == lease.batch)
-        .values({name: getattr(Batch, name) + change for name, change in changes.items()})
-    )
+    values = {f"more_{name}": changes.get(name, 0) for name in _COUNTED}
+    values |= {"the_edition": lease.edition_id, "the_batch": lease.batch}
+    session.connection().execute(_COUNT, values)
 
 
 def _changed(session: Session, statement: Update) -> int:

@@ -19,15 +19,16 @@ from newsletter.db import reading, transaction
 from newsletter.deliver import system_mail
 from newsletter.deliver.connections import Connections
 from newsletter.deliver.outcome import Reply
-from newsletter.deliver.smtp import (
+from newsletter.deliver.single import send_single
+from newsletter.deliver.system_letters import Outgoing, write
+from newsletter.deliver.system_mail import Held
+from newsletter.deliver.wire import (
     AnswerLost,
     ConnectionLost,
     Endpoint,
     SmtpError,
     TransportRefused,
 )
-from newsletter.deliver.system_letters import Outgoing, write
-from newsletter.deliver.system_mail import Held
 from newsletter.errors import InputError, NewsletterError, RenderError
 from newsletter.models import SystemMail
 from newsletter.settings import Settings
@@ -122,7 +123,9 @@ class PostOffice:
             held = Held(mail.id, mail.lease_token)
             try:
                 with reading(self._engine) as session:
-                    return write(session, mail, settings=self._settings, tokens=self._tokens)
+                    return write(
+                        session, mail, settings=self._settings, tokens=self._tokens, now=utc_now()
+                    )
             except (InputError, RenderError) as error:
                 with transaction(self._engine) as session:
                     system_mail.settle_unfit(session, held, str(error), utc_now())
@@ -161,6 +164,12 @@ class PostOffice:
         return trouble
 
     async def _send_through(self, endpoint: Endpoint, outgoing: Outgoing) -> Reply:
+        while (reply := await self._send_over_one(endpoint, outgoing)) is None:
+            pass
+        return reply
+
+    async def _send_over_one(self, endpoint: Endpoint, outgoing: Outgoing) -> Reply | None:
+        """Over an idle connection, else a new one. None: the idle one had been closed."""
         has_begun = False
 
         def begin() -> None:
@@ -172,13 +181,11 @@ class PostOffice:
                 connection = await self._connections.take(endpoint)
                 has_served = connection.messages > 0
                 try:
-                    reply = await connection.send(
-                        outgoing.envelope, outgoing.content, before_content=begin
-                    )
+                    reply = await send_single(connection, outgoing.parcel, before_content=begin)
                 except ConnectionLost:
-                    if not has_served:
-                        raise
-                    return await self._send_through(endpoint, outgoing)  # it was closed while idle
+                    if has_served:
+                        return None
+                    raise
                 except BaseException:
                     connection.abort()
                     raise

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from sqlalchemy import CursorResult, Engine, delete, exists, func, select, update
 
+from newsletter.clock import is_steady
 from newsletter.db import reading, transaction
+from newsletter.deliver.deadlines import expire
+from newsletter.deliver.holds import pause_held_editions
 from newsletter.deliver.rebatching import rebatch
 from newsletter.deliver.recovery import recover
 from newsletter.models import (
@@ -21,9 +24,13 @@ from newsletter.models import (
     Edition,
     EditionState,
 )
+from newsletter.plan.alarms import raise_alarms
 from newsletter.plan.planner import BATCH
+from newsletter.plan.release import release_editions
 from newsletter.plan.stored import get_edition
+from newsletter.plan.waves import has_wave_to_plan
 from newsletter.queue import Job, enqueue_after_commit, ring
+from newsletter.settings import get_settings
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +40,14 @@ RESTS = timedelta(seconds=60)
 
 
 def turn(engine: Engine, journal_folder: Path, *, now: datetime) -> None:
+    if not is_steady(rest=timedelta(seconds=get_settings().lease_seconds)):
+        logger.warning("clock was set, pump rests")
+        return
     recover(engine, journal_folder, now=now)
+    pause_held_editions(engine, now=now)
+    release_editions(engine, now=now)
+    expire(engine, now=now)
+    raise_alarms(engine, now=now)
     while _release_deferrals(engine, now):
         pass
     for edition_id in _cancelled_under_way(engine):
@@ -179,7 +193,9 @@ def _ring(engine: Engine, now: datetime) -> None:
     with reading(engine) as session:
         unplanned = session.scalars(
             select(Edition.id).where(
-                Edition.state == EditionState.SENDING, Edition.planned_at.is_(None)
+                Edition.state == EditionState.SENDING,
+                Edition.planned_at.is_(None),
+                has_wave_to_plan(now),
             )
         ).all()
         due = session.execute(

@@ -1,14 +1,24 @@
 """Chooses the transport of a batch: by weight, among those that nothing holds."""
 
 import zlib
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from newsletter.models import Hold, HoldAction, HoldScope
+from newsletter.plan.rates import Rate
 
 Choice = Mapping[int, int]
 """The transports an edition may use, each with its weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limited:
+    connections: int | None = None
+    rate: Rate | None = None
+
+
+UNLIMITED = Limited()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +34,14 @@ class Obstacles:
     sender_domains: frozenset[str] = frozenset()
     recipient_domains: frozenset[int] = frozenset()
     editions: frozenset[int] = frozenset()
+    limits: Mapping[tuple[int, int], Limited] = field(default_factory=dict)
+    """What a transport has to keep to for a route, below the table of providers."""
+
+    def limit(self, transport_id: int, route: int) -> Limited:
+        return self.limits.get((transport_id, route), UNLIMITED)
 
 
-def obstacles_of(holds: Iterable[Hold], *, now: datetime) -> Obstacles:
+def obstacles_of(holds: Sequence[Hold], *, now: datetime) -> Obstacles:
     suspended = [each for each in holds if each.action is HoldAction.SUSPEND]
 
     def keys(scope: HoldScope) -> list[str]:
@@ -44,7 +59,27 @@ def obstacles_of(holds: Iterable[Hold], *, now: datetime) -> Obstacles:
         sender_domains=frozenset(keys(HoldScope.SENDER_DOMAIN)),
         recipient_domains=frozenset(int(key) for key in keys(HoldScope.RECIPIENT_DOMAIN)),
         editions=frozenset(int(key) for key in keys(HoldScope.EDITION)),
+        limits=_limits(holds),
     )
+
+
+def and_crowded(obstacles: Obstacles, routes: Iterable[tuple[int, int]]) -> Obstacles:
+    """With these routes of transports in the way as well: no connection to them is free."""
+    return replace(obstacles, routes=obstacles.routes.union(routes))
+
+
+def _limits(holds: Sequence[Hold]) -> dict[tuple[int, int], Limited]:
+    limits: dict[tuple[int, int], Limited] = {}
+    for each in holds:
+        if each.action is HoldAction.SUSPEND:
+            continue
+        where = each.transport_id, int(each.key)
+        known = limits.get(where, UNLIMITED)
+        if each.action is HoldAction.RATE:
+            limits[where] = replace(known, rate=Rate.parse(each.value))
+        else:
+            limits[where] = replace(known, connections=int(each.value))
+    return limits
 
 
 def may_carry(choice: Choice, route: int, obstacles: Obstacles) -> bool:

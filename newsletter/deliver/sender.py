@@ -9,7 +9,8 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -17,19 +18,26 @@ from typing import Any, Self
 import uvloop
 from sqlalchemy import Engine
 
-from newsletter.clock import utc_now
+from newsletter.clock import is_steady, utc_now
 from newsletter.db import reading, transaction
 from newsletter.deliver import claims
+from newsletter.deliver.batch_gate import BatchGate, open_gate
 from newsletter.deliver.batch_run import BatchRun, Wire
 from newsletter.deliver.claims import Claim
-from newsletter.deliver.connections import Connections
+from newsletter.deliver.connections import OPENERS, Connections
 from newsletter.deliver.dkim import Signer
 from newsletter.deliver.dkim_keys import keys_for, signing_key
+from newsletter.deliver.epoch import close_drain, count_claim, disarm, note
+from newsletter.deliver.holds import pause_held_editions
 from newsletter.deliver.journal import FOLDER, Journal
 from newsletter.deliver.recovery import recover
+from newsletter.deliver.standing import Standing
+from newsletter.deliver.throttle import Throttle
 from newsletter.deliver.transports import endpoint_of
+from newsletter.errors import DisarmedError
 from newsletter.metrics import BATCHES, Stopwatch
 from newsletter.models import CompiledEdition, Transport
+from newsletter.redis import impatient_redis
 from newsletter.render.compiled import Compiled
 from newsletter.render.message import Assembler
 from newsletter.settings import Settings
@@ -52,7 +60,14 @@ class Sender:
         self._tokens = Tokens(settings.secret_keys)
         self._assemblers: OrderedDict[tuple[int, int, int], Assembler] = OrderedDict()
         self._signers: dict[tuple[int, ...], Signer] = {}
-        self._connections = Connections()
+        self._connections = Connections(OPENERS[settings.smtp_client])
+        self._standing = Standing()
+        self._throttle = Throttle(
+            engine,
+            impatient_redis(settings.redis_url),
+            messages_per_second=settings.messages_per_second,
+            deliver_processes=settings.deliver_processes,
+        )
         self._stopwatch = Stopwatch()
         self._busy = threading.Lock()
         self._loop = uvloop.new_event_loop()
@@ -74,14 +89,20 @@ class Sender:
         if not self._busy.acquire(blocking=False):
             return 0
         try:
+            if not is_steady(rest=self._lease):
+                return 0
             recover(self._engine, self._folder, now=utc_now())
             return self._drain_until(time.monotonic() + seconds, should_stop)
+        except DisarmedError:
+            disarm(self._engine, now=utc_now())
+            logger.exception("sending refused")
+            return 0
         finally:
             self._busy.release()
 
     def has_due_work(self) -> bool:
         with reading(self._engine) as session:
-            return claims.has_due_work(session, now=utc_now())
+            return claims.has_due_work(session, now=utc_now(), crowded=self._throttle.crowded)
 
     def close(self) -> None:
         """Wait for a drain that is running, then close the connections and the journal."""
@@ -90,6 +111,7 @@ class Sender:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._throttle.close()
         self._journal.close()
 
     def _drain_until(self, deadline: float, should_stop: ShouldStop) -> int:
@@ -98,14 +120,20 @@ class Sender:
         def is_over() -> bool:
             return time.monotonic() >= deadline or should_stop()
 
-        while not is_over():
+        while not is_over() and is_steady(rest=self._lease):
             with self._stopwatch.phase("claim"), transaction(self._engine) as session:
-                claim = claims.claim(session, now=utc_now(), lease=self._lease)
+                claim = claims.claim(
+                    session, now=utc_now(), lease=self._lease, crowded=self._throttle.crowded
+                )
+                counted = count_claim(session, self._folder) if claim is not None else None
             self._stopwatch.publish()
-            if claim is None:
+            if claim is None or counted is None:
                 break
+            note(self._folder, counted)
             self._send(claim, is_over)
             batches += 1
+        if batches:
+            close_drain(self._engine, self._folder)
         return batches
 
     def _send(self, claim: Claim, should_stop: ShouldStop) -> None:
@@ -115,20 +143,25 @@ class Sender:
                 list_id: self._assembler(claim, list_id)
                 for list_id in {reader.list_id for reader in claim.readers}
             }
-            run = BatchRun(
-                claim,
-                engine=self._engine,
-                journal=self._journal,
-                wire=self._wire(claim),
-                assemblers=assemblers,
-                signers={
-                    list_id: self._signer(assembler.sender_domain)
-                    for list_id, assembler in assemblers.items()
-                },
-                lease=self._lease,
-                should_stop=should_stop,
-            )
-            self._on_loop(run.send())
+            with reading(self._engine) as session:
+                transport = session.get_one(Transport, claim.transport_id)
+            with self._gate(claim, transport, assemblers) as gate:
+                run = BatchRun(
+                    claim,
+                    engine=self._engine,
+                    journal=self._journal,
+                    wire=self._wire(transport, claim.route),
+                    gate=gate,
+                    assemblers=assemblers,
+                    signers={
+                        list_id: self._signer(assembler.sender_domain)
+                        for list_id, assembler in assemblers.items()
+                    },
+                    lease=self._lease,
+                    should_stop=should_stop,
+                )
+                self._on_loop(run.send())
+            pause_held_editions(self._engine, now=utc_now())
             is_recorded = True
         finally:
             if is_recorded:
@@ -141,14 +174,37 @@ class Sender:
                 self._journal = Journal.create(self._folder)
         logger.info("batch delivered", extra=_named(claim) | dict(run.tally))
 
-    def _wire(self, claim: Claim) -> Wire:
-        with reading(self._engine) as session:
-            transport = session.get_one(Transport, claim.transport_id)
+    @contextmanager
+    def _gate(
+        self, claim: Claim, transport: Transport, assemblers: Mapping[int, Assembler]
+    ) -> Iterator[BatchGate]:
+        limit = claim.obstacles.limit(transport.id, claim.route)
+        with self._throttle.open(
+            transport,
+            route=claim.route,
+            readers=claim.readers,
+            connections=limit.connections,
+            rate=limit.rate,
+        ) as pace:
+            with reading(self._engine) as session:
+                gate = open_gate(
+                    session,
+                    claim,
+                    transport=transport,
+                    pace=pace,
+                    standing=self._standing,
+                    sender_domains={
+                        list_id: assembler.sender_domain
+                        for list_id, assembler in assemblers.items()
+                    },
+                )
+            yield gate
+
+    def _wire(self, transport: Transport, route: int) -> Wire:
         return Wire(
             endpoint=endpoint_of(transport, self._settings),
             connections=self._connections,
-            most_connections=transport.connections,
-            messages_per_connection=transport.messages_per_connection,
+            messages_per_connection=self._throttle.messages_per_connection(transport, route),
         )
 
     def _assembler(self, claim: Claim, list_id: int) -> Assembler:

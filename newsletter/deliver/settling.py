@@ -9,7 +9,18 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Select,
+    and_,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from newsletter.db import among, insert_or_ignore, reading, transaction
@@ -108,7 +119,14 @@ def send_again(
     if not people:
         return 0
     _keep_date(session, edition_id, people)
+    last_batch = edition.last_batch
     rebatch(session, edition, people, since=DeliveryState.UNCERTAIN, due_at=at)
+    # It was in time when it went out first, and who decides it now has the clock before them.
+    session.execute(
+        update(Batch)
+        .where(Batch.edition_id == edition_id, Batch.number > last_batch)
+        .values(deadline_at=None)
+    )
     _note(session, edition_id, people, DeliveryState.WAITING, kind, at, by)
     if edition.state is EditionState.SENT:
         edition.state = EditionState.SENDING
@@ -207,7 +225,9 @@ def _to_resend(now: datetime) -> Select[int, int]:
         _doubts(now, older_than=RESENT_AFTER)
         .join(MailingList, MailingList.id == Delivery.list_id)
         .join(Edition, Edition.id == Delivery.edition_id)
+        .join(Batch, and_(Batch.edition_id == Edition.id, Batch.number == Delivery.batch))
         .where(
+            or_(Batch.deadline_at.is_(None), Batch.deadline_at > now),
             MailingList.on_uncertain == OnUncertain.RESEND,
             Attempt.at > now - BELIEVED_AFTER,
             Edition.state != EditionState.CANCELLED,

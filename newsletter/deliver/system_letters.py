@@ -1,8 +1,8 @@
-"""Makes of an outbox row what goes on the wire: envelope, signed content, and through which servers."""
+"""Makes of an outbox row what goes on the wire: envelope and signed content, and through which servers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,14 +10,16 @@ from sqlalchemy.orm import Session
 from newsletter.addresses import parse_address
 from newsletter.deliver.dkim import Signer
 from newsletter.deliver.dkim_keys import keys_for, signing_key
-from newsletter.deliver.smtp import Endpoint, Envelope
+from newsletter.deliver.holds import open_holds
 from newsletter.deliver.system_mail import Held
 from newsletter.deliver.transports import endpoint_of
-from newsletter.errors import RenderError
+from newsletter.deliver.wire import Endpoint, Envelope, Parcel, parcel_of
+from newsletter.errors import RenderError, StateError
 from newsletter.models import (
     Carries,
     CompiledEdition,
     EditionTransport,
+    HoldScope,
     ListTransport,
     MailingList,
     SystemMail,
@@ -41,8 +43,7 @@ class Outgoing:
     """One claimed mail, ready; `endpoints` are tried in their order."""
 
     held: Held
-    envelope: Envelope
-    content: bytes
+    parcel: Parcel
     endpoints: tuple[Endpoint, ...]
 
 
@@ -54,20 +55,24 @@ class _Written:
     transports: Sequence[Transport]
 
 
-def write(session: Session, mail: SystemMail, *, settings: Settings, tokens: Tokens) -> Outgoing:
-    """Raises `InputError` and `RenderError` when no message can be made of it, `SettingError` and
-    `NotFoundError` when something is missing to send it.
+def write(
+    session: Session, mail: SystemMail, *, settings: Settings, tokens: Tokens, now: datetime
+) -> Outgoing:
+    """Raises `InputError` and `RenderError` when no message can be made of it, `SettingError`,
+    `NotFoundError` and `StateError` when something is missing to send it.
     """
     if mail.kind is SystemMailKind.TEST:
         written = _write_test(session, mail, tokens)
     else:
         written = _write_from_template(session, mail, settings)
     signer = Signer(signing_key(key) for key in keys_for(session, written.sender_domain))
+    content = signer.sign(written.message, at=mail.created_at)
     return Outgoing(
         held=Held(mail.id, mail.lease_token),
-        envelope=Envelope(written.mail_from, mail.to_address),
-        content=signer.sign(written.message, at=mail.created_at),
-        endpoints=tuple(endpoint_of(each, settings) for each in written.transports),
+        parcel=parcel_of(Envelope(written.mail_from, mail.to_address), content),
+        endpoints=tuple(
+            endpoint_of(each, settings) for each in _usable(session, written.transports, now)
+        ),
     )
 
 
@@ -158,3 +163,19 @@ def _transports_for_system_mail(
         )
     ).all()
     return found or [first_transport(session)]
+
+
+def _usable(session: Session, transports: Sequence[Transport], now: datetime) -> list[Transport]:
+    """Without those that a person holds, and those in trouble last. Raises `StateError`."""
+    held = {
+        each.transport_id: each
+        for each in open_holds(session, now=now)
+        if each.scope is HoldScope.TRANSPORT
+    }
+    usable = [
+        each for each in transports if each.id not in held or held[each.id].probe_at is not None
+    ]
+    if not usable:
+        message = "the transport is held by hand; see: newsletter transport status"
+        raise StateError(message)
+    return sorted(usable, key=lambda each: each.id in held)

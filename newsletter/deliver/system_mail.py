@@ -43,16 +43,19 @@ def claim(session: Session, *, now: datetime, lease: timedelta) -> SystemMail | 
     """Take the mail that is due longest; None when nothing is due.
 
     One whose worker died in the middle of it may have gone out: it is settled as if its answer had
-    been lost.
+    been lost. One that waited too long, in a system that stood still, fails.
     """
     while (mail := _due(session, now)) is not None:
-        if mail.state is SystemMailState.WAITING:
+        if mail.state is SystemMailState.CLAIMED:
+            _in_doubt(mail, "the worker died while sending it", now)
+        elif now > mail.created_at + _patience(mail):
+            _end(mail, SystemMailState.FAILED, mail.reply or "nobody sent it in time", now)
+        else:
             mail.state = SystemMailState.CLAIMED
             mail.lease_token += 1
             mail.next_at = now + lease
             session.flush()
             return mail
-        _in_doubt(mail, "the worker died while sending it", now)
         session.flush()
     return None
 
@@ -154,14 +157,17 @@ def _try_later(mail: SystemMail, why: str, now: datetime) -> None:
 
 
 def _wait(mail: SystemMail, delay: timedelta, why: str, now: datetime) -> None:
-    patience = PATIENCE_WITH_TESTS if mail.kind is SystemMailKind.TEST else PATIENCE
-    if now + delay > mail.created_at + patience:
+    if now + delay > mail.created_at + _patience(mail):
         _end(mail, SystemMailState.FAILED, why, now)
         return
     mail.state = SystemMailState.WAITING
     mail.ended_at = None
     mail.next_at = now + delay
     _note(mail, "deferred", why)
+
+
+def _patience(mail: SystemMail) -> timedelta:
+    return PATIENCE_WITH_TESTS if mail.kind is SystemMailKind.TEST else PATIENCE
 
 
 def _end(mail: SystemMail, state: SystemMailState, why: str, now: datetime) -> None:

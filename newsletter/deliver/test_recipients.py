@@ -51,7 +51,7 @@ def not_allowed(
 
 def _kept(pattern: str) -> str:
     """In the form that addresses are compared by; domains in A-labels."""
-    pattern = pattern.strip()
+    pattern = pattern.strip().removeprefix("*")
     try:
         if pattern.startswith("@"):
             return f"@{parse_address(f'postmaster{pattern}').domain}"

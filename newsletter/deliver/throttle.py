@@ -2,69 +2,39 @@
 
 A process leases what it may use, connections and a share of the rate, for all that a batch touches
 in one step at Redis, and asks again every second; in between a message costs some arithmetic. Leases
-run out, so a process that is killed holds nothing for long. While Redis is away each process goes on
-with its part of the limits, and never with more.
+run out, so a process that is killed holds nothing for long.
 """
 
 import logging
-import os
-import secrets
-import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import cast
 
 import redis
-from redis.exceptions import RedisError
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
-from newsletter.deliver.adaptive import first_speed, is_full, learn, speeds, within
+from newsletter.deliver.adaptive import first_speed, learn, speeds
 from newsletter.deliver.claims import Reader
+from newsletter.deliver.destinations import Destinations, lowered
 from newsletter.deliver.gate import Gate, OpenGate
-from newsletter.deliver.meter import Meter
+from newsletter.deliver.leases import Leases
+from newsletter.deliver.meter import Meter, Way
 from newsletter.deliver.outcome import Reply
-from newsletter.deliver.providers import Limit, Provider, routes
 from newsletter.deliver.smtp import SmtpError
-from newsletter.models import Domain, Pacing, Transport
+from newsletter.models import Pacing, Transport
 from newsletter.plan.rates import Rate
-from newsletter.redis import PREFIX
 
 logger = logging.getLogger(__name__)
 
 LEASE_SECONDS = 10.0
 """How long the share of a killed process is lost to the others."""
 TICK_SECONDS = 1.0
-KNOWN_SECONDS = 30.0
-"""How long limits, and what is known of domains, are taken as they were read."""
-MOST_DOMAINS_KNOWN = 100_000
-CROWDED_SECONDS = 2.5
-"""How long a route is left alone whose connections others hold."""
 LONGEST_HELD_SECONDS = 2.0
-"""A batch that has to wait for longer is given back."""
-LEAST_PART = 20
-"""Of a limit: what a process asks for that has used less, so that it can begin at once."""
-GROWTH = 1.5
-SHORTEST_PAUSE_TOLD = 0.05
-
-_SCRIPT = Path(__file__).with_name("throttle.lua")
-_KEYS = PREFIX + "throttle:"
-_PROCESSES = _KEYS + "processes"
-_ALL = _KEYS + "all"
-
-
-@dataclass(frozen=True, slots=True)
-class _Site:
-    """Who takes a domain's mail, as far as it is known."""
-
-    route: int
-    name: str
+"""A batch whose people all have to wait for longer is given back."""
 
 
 class BatchThrottle:
@@ -74,23 +44,22 @@ class BatchThrottle:
 
     def __init__(
         self,
-        paths: dict[int, tuple[Meter, ...]],
+        paths: Mapping[int, tuple[Meter, ...]],
         *,
         connections: int,
         clock: Callable[[], float],
         on_crowded: Callable[[float], None],
     ) -> None:
-        """`paths` has the meters that a message to each domain goes through.
+        """`paths` has the meters that a message to each domain goes through, by the domain's id.
 
-        `on_crowded` is told how long nobody of the batch can be admitted, when that is long.
+        `on_crowded` is told for how long nobody of the batch's route can be admitted.
         """
         self._paths = paths
         self._connections = connections
         self._clock = clock
         self._on_crowded = on_crowded
         self._refused_by: dict[Meter, None] = {}
-        ways = {path[0] for path in paths.values() if path[0].has_slots}
-        self._only = ways.pop() if len(ways) == 1 else None
+        self._only = _only_way(paths)
 
     @property
     def lanes(self) -> int:
@@ -119,12 +88,17 @@ class BatchThrottle:
 
     def wait_seconds(self) -> float:
         now = self._clock()
-        waits = [meter.wait(now) for meter in self._refused_by]
+        seconds = min((meter.wait(now) for meter in self._refused_by), default=0.0)
         self._refused_by.clear()
-        seconds = min(waits, default=0.0)
         if self._only is not None and seconds > LONGEST_HELD_SECONDS:
             self._on_crowded(seconds)
         return seconds
+
+
+def _only_way(paths: Mapping[int, tuple[Meter, ...]]) -> Meter | None:
+    """The one provider that everybody goes to; None: there are several, or none is limited."""
+    ways = {path[0] for path in paths.values() if path[0].way is not None}
+    return ways.pop() if len(ways) == 1 else None
 
 
 class Throttle:
@@ -141,24 +115,18 @@ class Throttle:
         tick_seconds: float = TICK_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`deliver_processes` counts only as long as Redis has not said how many there are."""
+        """`deliver_processes` counts only until Redis has said how many there are."""
         self._engine = engine
-        self._client = client
-        self._script = client.register_script(_SCRIPT.read_text(encoding="utf-8"))
-        self._process = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
-        self._processes = deliver_processes
-        self._most_per_second = messages_per_second
-        self._lease_seconds = lease_seconds
+        self._per_second = messages_per_second
         self._tick_seconds = tick_seconds
         self._clock = clock
+        self._leases = Leases(
+            client, processes=deliver_processes, seconds=lease_seconds, clock=clock
+        )
+        self._destinations = Destinations(engine, clock)
         self._meters: dict[str, Meter] = {}
         self._crowded: dict[tuple[int, int], float] = {}
-        self._away_since: float | None = None
-        self._routes: dict[int, Provider] = {}
-        self._sites: dict[int, _Site] = {}
-        self._known_until = 0.0
         self._lock = threading.Lock()
-        self._is_needed = threading.Event()
         self._is_over = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="throttle", daemon=True)
         self._ticker.start()
@@ -173,57 +141,160 @@ class Throttle:
         connections: int | None = None,
         rate: Rate | None = None,
     ) -> Iterator[Gate]:
-        """The gate of a batch as long as the block lasts; not to be called inside a transaction.
+        """The gate of a batch as long as the block lasts; never to be opened inside a transaction.
 
-        `connections` and `rate` bring the providers' limits down further, for a while.
+        `connections` and `rate` bring the providers' limits down further.
         """
-        shared = self._shared_meters(transport)
-        ways: dict[int, Meter] = {}
-        if transport.pacing is Pacing.PROVIDERS:
-            ways = self._provider_meters(transport.id, route, readers, connections, rate)
-        if not shared and not ways:
+        with self._lock:
+            paths = self._paths(transport, route, readers, connections=connections, rate=rate)
+        if not paths:
             yield OpenGate(transport.connections)
             return
-        paths = {
-            reader.domain_id: (
-                *((ways[reader.domain_id],) if ways else ()),
-                *shared,
-            )
-            for reader in readers
-        }
-        for reader in readers:
-            for meter in paths[reader.domain_id]:
-                meter.people += 1
-        gate = BatchThrottle(
-            paths,
-            connections=transport.connections,
-            clock=self._clock,
-            on_crowded=lambda seconds: self._leave_alone(transport.id, route, seconds),
-        )
-        with self._lock:
-            self._begin(paths.values(), transport)
         try:
-            yield gate
+            with self._lock:
+                self._begin(paths, transport, readers)
+            yield BatchThrottle(
+                paths,
+                connections=transport.connections,
+                clock=self._clock,
+                on_crowded=lambda seconds: self._leave_alone(transport.id, route, seconds),
+            )
         finally:
             with self._lock:
-                for meter in self._meters.values():
+                for meter in {meter for path in paths.values() for meter in path}:
                     meter.end()
 
+    def messages_per_connection(self, transport: Transport, route: int) -> int:
+        """After how many a new connection is made."""
+        most = transport.messages_per_connection
+        if transport.pacing is Pacing.RELAY:
+            return most
+        return min(most, self._destinations.provider(route).limit.messages_per_connection)
+
     def crowded(self, transport_id: int) -> frozenset[int]:
-        """Routes of which this process could send nothing right now: claim others first."""
+        """The routes to which this process can send nothing now: others are to be claimed."""
         now = self._clock()
-        self._crowded = {key: until for key, until in self._crowded.items() if until > now}
-        return frozenset(route for transport, route in self._crowded if transport == transport_id)
+        return frozenset(
+            route
+            for (transport, route), until in self._crowded.items()
+            if transport == transport_id and until > now
+        )
 
     def close(self) -> None:
         """Give up every lease."""
         self._is_over.set()
-        self._is_needed.set()
         self._ticker.join()
         with self._lock:
             for meter in self._meters.values():
                 meter.end()
             self._renew()
+
+    def _paths(
+        self,
+        transport: Transport,
+        route: int,
+        readers: Sequence[Reader],
+        *,
+        connections: int | None,
+        rate: Rate | None,
+    ) -> dict[int, tuple[Meter, ...]]:
+        """The meters of each domain, its provider's first; none when nothing is limited."""
+        shared = self._shared_meters(transport)
+        domain_ids = {reader.domain_id for reader in readers}
+        if transport.pacing is Pacing.RELAY:
+            return dict.fromkeys(domain_ids, shared) if shared else {}
+        ways = self._destinations.ways(transport.id, route, domain_ids)
+        return {
+            domain_id: (self._of_way(lowered(way, connections=connections, rate=rate)), *shared)
+            for domain_id, way in ways.items()
+        }
+
+    def _shared_meters(self, transport: Transport) -> tuple[Meter, ...]:
+        limits = {
+            f"{transport.id}": Rate.parse(transport.rate).per_second if transport.rate else None,
+            "all": self._per_second,
+        }
+        meters = []
+        for key, per_second in limits.items():
+            if per_second is not None:
+                meter = self._meters.setdefault(key, Meter(key, per_second))
+                meter.per_second = per_second
+                meters.append(meter)
+        return tuple(meters)
+
+    def _of_way(self, way: Way) -> Meter:
+        key = f"{way.transport_id}:{way.key}"
+        meter = self._meters.setdefault(key, Meter(key, 0.0))
+        meter.way = way
+        return meter
+
+    def _begin(
+        self,
+        paths: Mapping[int, tuple[Meter, ...]],
+        transport: Transport,
+        readers: Sequence[Reader],
+    ) -> None:
+        depth = 1 if _only_way(paths) is None else 2
+        for path in paths.values():
+            for meter in path:
+                meter.depth, meter.lanes = depth, transport.connections
+        for reader in readers:
+            for meter in paths[reader.domain_id]:
+                meter.people += 1
+        self._keep_to_what_is_known()
+        self._renew()
+
+    def _tick(self) -> None:
+        while not self._is_over.wait(self._tick_seconds):
+            with self._lock:
+                if not self._meters:
+                    continue
+                try:
+                    self._learn()
+                    self._keep_to_what_is_known()
+                except SQLAlchemyError as error:
+                    logger.warning("speeds not kept", extra={"error": type(error).__name__})
+                self._renew()
+
+    def _renew(self) -> None:
+        if self._meters:
+            self._leases.renew(tuple(self._meters.values()))
+        self._meters = {key: meter for key, meter in self._meters.items() if meter.people}
+
+    def _learn(self) -> None:
+        """Hand on what the providers' answers have taught this process since the last time."""
+        for meter in tuple(self._meters.values()):
+            steps, slowings = meter.steps, meter.slowings
+            is_slowed = slowings > meter.slowings_learnt
+            if meter.way is None or not (is_slowed or steps > meter.steps_learnt):
+                continue
+            if is_slowed or not meter.is_full:
+                with transaction(self._engine) as session:
+                    learn(
+                        session,
+                        meter.way.transport_id,
+                        meter.way.key,
+                        limit=meter.way.limit,
+                        steps=steps - meter.steps_learnt,
+                        is_slowed=is_slowed,
+                        now=utc_now(),
+                    )
+            meter.steps_learnt, meter.slowings_learnt = steps, slowings
+
+    def _keep_to_what_is_known(self) -> None:
+        by_transport: dict[int, list[Meter]] = {}
+        for meter in self._meters.values():
+            if meter.way is not None and meter.people:
+                by_transport.setdefault(meter.way.transport_id, []).append(meter)
+        if not by_transport:
+            return
+        with reading(self._engine) as session:
+            for transport_id, meters in by_transport.items():
+                keys = {meter.way.key for meter in meters if meter.way is not None}
+                known = speeds(session, transport_id, keys)
+                for meter in meters:
+                    assert meter.way is not None
+                    meter.keep_to(known.get(meter.way.key) or first_speed(meter.way.limit))
 
     def _leave_alone(self, transport_id: int, route: int, seconds: float) -> None:
         self._crowded[transport_id, route] = self._clock() + seconds

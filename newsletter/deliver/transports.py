@@ -15,4 +15,5 @@ def endpoint_of(transport: Transport, settings: Settings) -> Endpoint:
         username=transport.username,
         password=unseal(transport.sealed_password) if transport.sealed_password else None,
         dot_seconds=settings.dot_timeout_seconds,
+        mechanism=transport.auth,
     )

@@ -78,7 +78,7 @@ class Envelope:
     rcpt_to: str
 
     def __post_init__(self) -> None:
-        if _UNFIT.search(self.mail_from + self.rcpt_to):
+        if _UNFIT.search(self.mail_from) or _UNFIT.search(self.rcpt_to):
             message = "an envelope's address holds a blank, a bracket or a control character"
             raise AddressError(message)
 

@@ -18,7 +18,7 @@ from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
 from newsletter.demo.sample import SAMPLE_LIST, write_sample_csv
 from newsletter.errors import StateError
-from newsletter.models import MailingList, schema
+from newsletter.models import MailingList, Pacing, schema
 from newsletter.plan import schedule
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.editions import Content, create_edition, read_content
@@ -196,7 +196,13 @@ def _settings(folder: Path, redis_url: str, ports: Ports) -> Settings:
 
 def _make_list(engine: Engine, ports: Ports) -> int:
     with transaction(engine) as session:
-        set_transport(session, "mailbox", f"smtp://{HOST}:{ports.smtp}", connections=CONNECTIONS)
+        set_transport(
+            session,
+            "mailbox",
+            f"smtp://{HOST}:{ports.smtp}",
+            connections=CONNECTIONS,
+            pacing=Pacing.RELAY,
+        )
         return create_list(session, SAMPLE_LIST, now=utc_now()).id
 
 

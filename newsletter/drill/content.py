@@ -1,7 +1,7 @@
 """Says of every message that the mail server took whether it is, octet for octet, what was approved."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -60,9 +60,17 @@ class ApprovedContent:
         return cls(assemblers, recipients)
 
     def altered(
-        self, accepted: Iterable[Accepted], rows: Mapping[int, Row], *, since: datetime
+        self,
+        accepted: Iterable[Accepted],
+        rows: Mapping[int, Row],
+        *,
+        since: datetime,
+        shifts: Sequence[timedelta],
     ) -> Iterator[Accepted]:
-        """Those messages that no second between `since` and their arrival accounts for."""
+        """Those messages that no second between `since` and their arrival accounts for.
+
+        `shifts` are by how much the senders' clock was wrong, at one time or another.
+        """
         ids = {
             str(who.address): subscriber_id for (subscriber_id, _), who in self._recipients.items()
         }
@@ -72,13 +80,17 @@ class ApprovedContent:
             if row is None:
                 continue  # they have no delivery at all, which is a breach of its own
             recipient = self._recipients[subscriber_id, row.list_id]
-            if not self._is_approved(message, recipient, since=since):
+            if not any(
+                self._is_approved(message, recipient, since=since, shift=shift) for shift in shifts
+            ):
                 yield message
 
-    def _is_approved(self, message: Accepted, recipient: Recipient, *, since: datetime) -> bool:
+    def _is_approved(
+        self, message: Accepted, recipient: Recipient, *, since: datetime, shift: timedelta
+    ) -> bool:
         # The Date, of the first try, is the one thing in a message that is not known beforehand.
-        date = message.at.replace(microsecond=0)
-        while date >= since - _SECOND:
+        date = (message.at + shift).replace(microsecond=0)
+        while date >= since + shift - _SECOND:
             octets = self._assemblers[recipient.list_id].message(recipient, date=date)
             if hashlib.sha256(octets).hexdigest() == message.sha256:
                 return True

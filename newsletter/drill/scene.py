@@ -4,7 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import select, update
@@ -14,6 +14,7 @@ from newsletter.clock import utc_now
 from newsletter.compose.parser import read_briefing
 from newsletter.db import reading, transaction
 from newsletter.deliver.batch_run import WINDOW
+from newsletter.deliver.holds import lift, open_holds
 from newsletter.devmail.script import Delay, Phase, Rule, Script
 from newsletter.drill.content import ApprovedContent
 from newsletter.drill.evidence import (
@@ -39,6 +40,7 @@ from newsletter.models import (
 from newsletter.plan import schedule
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.editions import content_of, create_edition
+from newsletter.plan.stored import get_edition
 from newsletter.report.editions import EditionStatus, edition_status
 from newsletter.tokens import Tokens
 
@@ -72,6 +74,7 @@ class Scene:
             self.people = audience(rig.engine, rig.lists)
         self.witness = rig.folder / f"witness-{number}.jsonl"
         self._content: ApprovedContent | None = None
+        self._clock_shifts = [timedelta()]
         self._log_sizes: dict[Path, int] = {}
 
     @property
@@ -113,6 +116,20 @@ class Scene:
         with transaction(self.rig.engine) as session:
             schedule.send_now(session, self.edition_id, now=utc_now())
 
+    def set_clock(self, shift: timedelta) -> None:
+        """The mail server and its witness keep the right time."""
+        self._clock_shifts.append(shift)
+        self.rig.set_clock(shift)
+
+    def lift_holds(self) -> None:
+        """What an operator does whom a breaker called, and who finds the harm to be over."""
+        now = utc_now()
+        with transaction(self.rig.engine) as session:
+            for each in open_holds(session, now=now):
+                lift(session, each.id, by="drill", now=now)
+            if get_edition(session, self.edition_id).state is EditionState.PAUSED:
+                schedule.resume(session, self.edition_id)
+
     def accepted(self) -> int:
         return count_witnessed(self.witness)
 
@@ -153,7 +170,8 @@ class Scene:
         """Let the system put itself right; the seconds it took, None if it did not.
 
         Nothing is done to it but what a supervisor does, starting what died, and what an operator
-        may do who does not want to wait: retries and rests that lie ahead are brought forward.
+        may do who does not want to wait: retries and rests that lie ahead are brought forward, and
+        what a breaker holds goes on.
         """
         began = moved_at = time.monotonic()
         settled = 0
@@ -165,6 +183,7 @@ class Scene:
                     settled, moved_at = status.settled, time.monotonic()
                 if self._is_over() and not self.rig.orphaned_journals():
                     return time.monotonic() - began
+                self.lift_holds()
                 self._bring_forward()
             except SQLAlchemyError as error:
                 logger.info("database not back yet", extra={"error": type(error).__name__})
@@ -194,7 +213,11 @@ class Scene:
             accepted=accepted,
             books=books,
             allowed=self.allowed,
-            altered=list(self._content.altered(accepted, books.rows, since=self.began_at)),
+            altered=list(
+                self._content.altered(
+                    accepted, books.rows, since=self.began_at, shifts=self._clock_shifts
+                )
+            ),
             leaks=list(self._leaks()),
         )
 

@@ -41,6 +41,7 @@ class Reason(IntEnum):
     SUPPRESSED = 1
     UNSUBSCRIBED = 2
     UNCONFIRMED = 3
+    ON_BREAK = 4
     ZONE_PAST = 10
     NO_SUCH_DATE = 11
     TOO_LATE = 12

@@ -5,7 +5,6 @@ from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ForeignKey,
     Index,
     LargeBinary,
@@ -47,10 +46,6 @@ class Edition(Model):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     last_batch: Mapped[int] = mapped_column(default=0)
-    plan_position: Mapped[int] = mapped_column(SmallInteger, default=0)
-    """Which of the edition's lists planning has come to."""
-    plan_cursor: Mapped[int] = mapped_column(BigInteger, default=0)
-    """The last subscriber of that list who has a delivery; planning resumes behind them."""
     planned_at: Mapped[datetime | None]
     """When the last delivery was planned; None while planning goes on."""
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.db import Model
@@ -15,6 +16,8 @@ class Installation(Model):
     __tablename__ = "installation"
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    identity: Mapped[str] = mapped_column(String(32))
+    """Made once by chance; a backup that is restored has it too, another installation does not."""
     send_epoch: Mapped[int] = mapped_column(default=0)
     """One more at each claim; the state directory notes it too, outside of every backup."""
     disarmed_at: Mapped[datetime | None]

@@ -9,6 +9,8 @@ from newsletter.models.types import SmallEnum
 
 
 class EditionFigures(Model):
+    """What a list that counts without names adds is not of readers but of times."""
+
     __tablename__ = "edition_figures"
 
     edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)

@@ -17,8 +17,9 @@ from newsletter.plan.editions import (
     has_correction,
     newest_revision,
 )
+from newsletter.plan.slots import schedule_for_slot
 from newsletter.plan.stored import get_edition, lists_of
-from newsletter.plan.transports import first_transport
+from newsletter.plan.transports import freeze_choice
 from newsletter.settings import Settings
 from newsletter.tokens import Tokens
 
@@ -81,8 +82,10 @@ def approve_edition(
     edition.approved_revision = revision.number
     edition.approved_at = now
     if edition.state is EditionState.DRAFT:
-        edition.transport_id = first_transport(session, prefer=lists[0].transport_id).id
+        freeze_choice(session, edition, lists)
         edition.state = EditionState.APPROVED
+        session.flush()
+        schedule_for_slot(session, edition_id, now=now)
     session.flush()
     transport = session.get_one(Transport, edition.transport_id)
     people = session.scalar(

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from newsletter.audience.lists import refuse_retired
 from newsletter.compose.briefing import Briefing, from_json, plain, to_json
 from newsletter.compose.findings import Finding, Severity
 from newsletter.compose.parser import read_briefing
@@ -24,6 +25,7 @@ from newsletter.models import (
     MailingList,
     Revision,
 )
+from newsletter.plan.schedule import forget_schedule
 from newsletter.plan.stored import get_edition, lists_of
 from newsletter.render.compile import compile_edition
 from newsletter.render.compiled import Compiled
@@ -32,8 +34,6 @@ from newsletter.render.masthead import Masthead
 from newsletter.settings import Settings
 
 PREHEADER_LENGTH = 110
-CORRIGIBLE = (EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)
-"""The content is out: it is not replaced any more, but corrected for whoever comes after."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,8 @@ def create_edition(
     if not lists:
         message = "An edition needs at least one list to go to."
         raise InputError(message)
+    for mailing_list in lists:
+        refuse_retired(mailing_list)
     edition = Edition(
         public_id=secrets.token_urlsafe(16), state=EditionState.DRAFT, revision=0, created_at=now
     )
@@ -111,11 +113,12 @@ def revise_edition(
     Raises `StateError` once sending has begun.
     """
     edition = get_edition(session, edition_id)
-    if edition.state in (*CORRIGIBLE, EditionState.CANCELLED):
+    if is_out(edition) or edition.state is EditionState.CANCELLED:
         message = f"Edition {edition_id} is {edition.state}; only a draft can be changed."
-        if edition.state in CORRIGIBLE:
+        if is_out(edition):
             message += f" Correct it: newsletter edition correct {edition_id} FILE"
         raise StateError(message)
+    forget_schedule(session, edition_id)
     edition.state = EditionState.DRAFT
     edition.approved_revision = None
     edition.approved_at = None
@@ -137,7 +140,7 @@ def correct_edition(
     Raises `StateError` for an edition that is not being sent and was not.
     """
     edition = get_edition(session, edition_id)
-    if edition.state not in CORRIGIBLE:
+    if not is_out(edition):
         message = f"Edition {edition_id} is {edition.state}; only what is being sent is corrected."
         if edition.state is not EditionState.CANCELLED:
             message += f" Revise it: newsletter edition revise {edition_id} FILE"
@@ -157,9 +160,14 @@ def drop_correction(session: Session, edition_id: int) -> Edition:
     return edition
 
 
+def is_out(edition: Edition) -> bool:
+    """Whether it has begun: its content is not replaced then, but corrected for whoever is next."""
+    return edition.started_at is not None and edition.state is not EditionState.CANCELLED
+
+
 def has_correction(edition: Edition) -> bool:
-    """Whether a correction of what is being sent waits for its approval."""
-    return edition.state in CORRIGIBLE and edition.revision != edition.approved_revision
+    """Whether a correction of what is out waits for its approval."""
+    return is_out(edition) and edition.revision != edition.approved_revision
 
 
 def compiled_of(session: Session, edition: Edition, *, list_id: int) -> Compiled:
@@ -189,6 +197,7 @@ def masthead_of(mailing_list: MailingList, settings: Settings) -> Masthead:
         postal_address=mailing_list.postal_address,
         mail_domain=settings.mail_domain,
         base_url=settings.base_url,
+        tracking=mailing_list.tracking,
     )
 
 

@@ -1,5 +1,7 @@
 """Who of a list must not be mailed, decided in SQL, and counted by reason."""
 
+from datetime import date
+
 from sqlalchemy import Case, case, exists, or_, update
 from sqlalchemy.orm import Session
 
@@ -27,6 +29,11 @@ def exclusion_reason() -> Case[int | None]:
         (Subscription.status == SubscriptionStatus.PENDING, int(Reason.UNCONFIRMED)),
         else_=None,
     )
+
+
+def break_reason(day: date) -> Case[int | None]:
+    """The same of people who want no mail on the day that the edition is of."""
+    return case((Subscriber.break_until > day, int(Reason.ON_BREAK)), else_=None)
 
 
 def count_excluded(session: Session, edition_id: int, reason: Reason, people: int) -> None:

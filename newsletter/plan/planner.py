@@ -1,12 +1,14 @@
 """Plans who gets an edition: one delivery a person, in slices, so that sending starts at once.
 
-Each slice is one transaction that also moves the edition's cursor: killed at any point, planning
+Each slice is one transaction that also moves the cursor of its wave: killed at any point, planning
 goes on where the last slice ended, and two planners at once take turns on the edition's row.
 """
 
-import logging
+from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    null,
     or_,
     select,
     update,
@@ -31,25 +34,51 @@ from newsletter.models import (
     BatchState,
     Delivery,
     DeliveryState,
+    Domain,
     Edition,
     EditionState,
+    LocalSchedule,
     MailingList,
     Reason,
     Subscriber,
     Subscription,
+    Wave,
+    WaveZone,
+    Zone,
 )
-from newsletter.plan.exclusion import count_excluded, exclusion_reason
+from newsletter.plan.exclusion import break_reason, count_excluded, exclusion_reason
 from newsletter.plan.stored import get_edition, lists_of
+from newsletter.plan.tiers import tier_for
+from newsletter.plan.timing import rules_of
+from newsletter.plan.waves import ONLY, is_time_to_plan, next_wave
 from newsletter.queue import Job, enqueue_after_commit
-
-logger = logging.getLogger(__name__)
 
 SLICE = 20_000
 BATCH = 500
 
+_Own = type[Wave]
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """People of one list whom planning looks at for one wave: those behind `after`, up to `upto`."""
+
+    edition: Edition
+    wave: Wave
+    mailing_list: MailingList
+    later: Sequence[MailingList]
+    after: int
+    upto: int
+    list_zone: int | None
+    """None: the edition is due at the same instant everywhere."""
+    day: date
+    """Whoever takes a break beyond it gets nothing."""
+    tier: ColumnElement[Any]
+    now: datetime
+
 
 def plan_edition(engine: Engine, edition_id: int, *, now: datetime) -> None:
-    """Plan whatever of the edition is not planned yet; a no-op for one that is not being sent."""
+    """Plan whatever it is time for; a no-op for an edition that is not being sent."""
     while True:
         with transaction(engine) as session:
             if not plan_slice(session, edition_id, now=now):
@@ -59,24 +88,48 @@ def plan_edition(engine: Engine, edition_id: int, *, now: datetime) -> None:
 def plan_slice(
     session: Session, edition_id: int, *, now: datetime, slice_size: int = SLICE
 ) -> bool:
-    """Plan the next people; False when there is nothing left to plan, or nothing to be planned."""
+    """Plan the next people; False when it is not time to plan anybody, or nobody is left."""
     edition = get_edition(session, edition_id)
-    if edition.state not in (EditionState.SENDING, EditionState.PAUSED) or edition.planned_at:
+    is_under_way = edition.state in (EditionState.SENDING, EditionState.PAUSED)
+    if not is_under_way or edition.started_at is None or edition.planned_at:
         return False
-    lists = lists_of(session, edition_id)
-    if edition.plan_position == len(lists):
+    wave = next_wave(session, edition_id)
+    if wave is None:
         edition.planned_at = now
         enqueue_after_commit(session, Job.PUMP)  # a list without people is sent at once
         return False
-    mailing_list, *later = lists[edition.plan_position :]
-    last = _last_of_slice(session, mailing_list, edition.plan_cursor, slice_size)
-    if last is None:
-        edition.plan_position += 1
-        edition.plan_cursor = 0
+    if not is_time_to_plan(wave, now):
+        return False
+    if wave.deadline_at is not None and wave.deadline_at <= now and wave.exclusion is None:
+        wave.exclusion = Reason.TOO_LATE
+    lists = lists_of(session, edition_id)
+    if wave.plan_position == len(lists):
+        wave.planned_at = now
         return True
-    _plan_people(session, edition, mailing_list, later, upto=last, now=now)
-    edition.plan_cursor = last
-    enqueue_after_commit(session, Job.DRAIN)
+    mailing_list, *later = lists[wave.plan_position :]
+    last = _last_of_slice(session, mailing_list, wave.plan_cursor, slice_size)
+    if last is None:
+        wave.plan_position += 1
+        wave.plan_cursor = 0
+        return True
+    _plan_people(
+        session,
+        _Slice(
+            edition,
+            wave,
+            mailing_list,
+            later,
+            after=wave.plan_cursor,
+            upto=last,
+            list_zone=_zone_of(session, edition_id, mailing_list),
+            day=_day_of(session, wave, mailing_list),
+            tier=tier_for(session, edition_id, now=now),
+            now=now,
+        ),
+    )
+    wave.plan_cursor = last
+    if wave.due_at <= now:
+        enqueue_after_commit(session, Job.DRAIN)
     return True
 
 
@@ -94,57 +147,90 @@ def _last_of_slice(
     return last
 
 
-def _plan_people(
-    session: Session,
-    edition: Edition,
-    mailing_list: MailingList,
-    later: Sequence[MailingList],
-    *,
-    upto: int,
-    now: datetime,
-) -> None:
-    first_batch = edition.last_batch + 1
-    session.execute(
-        insert(Delivery).from_select(
-            [
-                "edition_id",
-                "subscriber_id",
-                "list_id",
-                "batch",
-                "state",
-                "attempts",
-                "reason",
-            ],
-            _people(edition, mailing_list, later, upto, first_batch),
+def _zone_of(session: Session, edition_id: int, mailing_list: MailingList) -> int | None:
+    return session.scalar(
+        select(Zone.id).where(
+            Zone.name == rules_of(mailing_list.zone).key,
+            exists().where(LocalSchedule.edition_id == edition_id),
         )
     )
-    planned = and_(
-        Delivery.edition_id == edition.id,
-        Delivery.list_id == mailing_list.id,
-        Delivery.subscriber_id > edition.plan_cursor,
-        Delivery.subscriber_id <= upto,
+
+
+def _day_of(session: Session, wave: Wave, mailing_list: MailingList) -> date:
+    """The day that the edition is of: every reader's own, or the list's where all share an instant."""
+    local = session.get(LocalSchedule, wave.edition_id)
+    return local.day if local else wave.due_at.astimezone(rules_of(mailing_list.zone)).date()
+
+
+def _plan_people(session: Session, planned: _Slice) -> None:
+    edition = planned.edition
+    first_batch = edition.last_batch + 1
+    before = _excluded_of(session, planned)
+    session.execute(
+        insert(Delivery).from_select(
+            ["edition_id", "subscriber_id", "list_id", "batch", "state", "attempts", "reason"],
+            _deliveries(planned, first_batch),
+        )
     )
-    _make_batches(session, edition, first_batch, due_at=now)
-    _count_exclusions(session, edition, planned)
+    _make_batches(session, planned, first_batch)
+    _count_exclusions(session, edition, _excluded_of(session, planned) - before)
 
 
-def _people(
-    edition: Edition,
-    mailing_list: MailingList,
-    later: Sequence[MailingList],
-    upto: int,
-    first_batch: int,
+def _deliveries(
+    planned: _Slice, first_batch: int
 ) -> Select[int, int, int, int, int, int, Reason | None]:
+    people = _placed(planned)
+    # Numbers without holes, however few people share a place.
+    rank = func.dense_rank().over(
+        partition_by=people.c.is_excluded,
+        order_by=(people.c.tier, people.c.route, people.c.wave, people.c.part),
+    )
+    return select(
+        literal(planned.edition.id),
+        people.c.subscriber_id,
+        literal(planned.mailing_list.id),
+        case((people.c.is_excluded, NO_BATCH), else_=first_batch - 1 + rank),
+        case((people.c.is_excluded, int(DeliveryState.EXCLUDED)), else_=int(DeliveryState.WAITING)),
+        literal(0),
+        people.c.reason,
+    ).order_by(people.c.subscriber_id)
+
+
+def _placed(planned: _Slice) -> Any:
+    """The slice's people, each with what a batch has but one of, and the part of these they are in."""
+    people = _people(planned).subquery()
+    is_excluded: ColumnElement[bool] = people.c.reason.is_not(None)
+    place = func.row_number().over(
+        partition_by=(is_excluded, people.c.tier, people.c.route, people.c.wave),
+        order_by=people.c.subscriber_id,
+    )
+    return select(
+        *people.c, is_excluded.label("is_excluded"), ((place - 1) // BATCH).label("part")
+    ).subquery()
+
+
+def _people(planned: _Slice) -> Select[int, int | None, int, int, int]:
     earlier, other = aliased(Delivery), aliased(Subscription)
+    edition, mailing_list, wave = planned.edition, planned.mailing_list, planned.wave
+    own = aliased(Wave)
     reason = exclusion_reason()
     people = (
-        select(Subscription.subscriber_id, reason.label("reason"))
+        select(
+            Subscription.subscriber_id,
+            func.coalesce(
+                reason, break_reason(planned.day), _exclusion_by_time(planned, own)
+            ).label("reason"),
+            planned.tier.label("tier"),
+            Domain.route.label("route"),
+            (own.number if wave.is_sweep else literal(wave.number)).label("wave"),
+        )
         .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .join(Domain, Domain.id == Subscriber.domain_id)
         .where(
             Subscription.list_id == mailing_list.id,
-            Subscription.subscriber_id > edition.plan_cursor,
-            Subscription.subscriber_id <= upto,
-            # A person of an earlier list of this edition has their delivery already.
+            Subscription.subscriber_id > planned.after,
+            Subscription.subscriber_id <= planned.upto,
+            # A person of an earlier list, or wave, of this edition has their delivery already.
             ~exists().where(
                 earlier.edition_id == edition.id,
                 earlier.subscriber_id == Subscription.subscriber_id,
@@ -153,59 +239,143 @@ def _people(
             or_(
                 reason.is_(None),
                 ~exists().where(
-                    other.list_id.in_([each.id for each in later]),
+                    other.list_id.in_([each.id for each in planned.later]),
                     other.subscriber_id == Subscription.subscriber_id,
                 ),
             ),
         )
-        .subquery()
     )
-    is_excluded: ColumnElement[bool] = people.c.reason.is_not(None)
-    place = func.row_number().over(partition_by=is_excluded, order_by=people.c.subscriber_id)
-    return select(
-        literal(edition.id),
-        people.c.subscriber_id,
-        literal(mailing_list.id),
-        case((is_excluded, NO_BATCH), else_=first_batch + (place - 1) // BATCH),
-        case((is_excluded, int(DeliveryState.EXCLUDED)), else_=int(DeliveryState.WAITING)),
-        literal(0),
-        people.c.reason,
-    ).order_by(people.c.subscriber_id)
+    if wave.is_sweep:
+        # Whoever joined after their own time waits for the next edition.
+        return people.join(own, _is_own(planned, own)).where(Subscription.joined_at <= own.due_at)
+    if planned.list_zone is not None:
+        return people.where(_zone(planned, planned.list_zone).in_(_zones_of(wave)))
+    return people
 
 
-def _make_batches(
-    session: Session, edition: Edition, first_batch: int, *, due_at: datetime
-) -> None:
+def _exclusion_by_time(planned: _Slice, own: _Own) -> ColumnElement[Any]:
+    """The reason why somebody who may be mailed is not: it is too late, where they live."""
+    if not planned.wave.is_sweep:
+        reason = planned.wave.exclusion
+        return null() if reason is None else literal(int(reason))
+    return case(
+        (own.exclusion.is_not(None), own.exclusion),
+        (own.deadline_at <= planned.now, int(Reason.ZONE_PAST)),
+        else_=None,
+    )
+
+
+def _is_own(planned: _Slice, own: _Own) -> ColumnElement[bool]:
+    """`own` is the wave that the subscriber would have been in."""
+    of_edition = own.edition_id == planned.edition.id
+    if planned.list_zone is None:
+        return and_(of_edition, own.number == ONLY)
+    number = (
+        select(WaveZone.wave)
+        .where(
+            WaveZone.edition_id == planned.edition.id,
+            WaveZone.zone_id == _zone(planned, planned.list_zone),
+        )
+        .scalar_subquery()
+    )
+    return and_(of_edition, own.number == number)
+
+
+def _zone(planned: _Slice, list_zone: int) -> ColumnElement[int | None]:
+    """The subscriber's; the list's when they have none, or one that is gone."""
+    known = select(WaveZone.zone_id).where(WaveZone.edition_id == planned.edition.id)
+    return case((Subscriber.zone_id.in_(known), Subscriber.zone_id), else_=list_zone)
+
+
+def _zones_of(wave: Wave) -> Select[int]:
+    return select(WaveZone.zone_id).where(
+        WaveZone.edition_id == wave.edition_id, WaveZone.wave == wave.number
+    )
+
+
+def _make_batches(session: Session, planned: _Slice, first_batch: int) -> None:
+    """Batches are alike throughout, so that each is described by its first subscriber."""
+    edition, wave, own = planned.edition, planned.wave, aliased(Wave)
     counted = (
         select(
-            Delivery.edition_id,
             Delivery.batch,
-            literal(int(BatchState.READY)),
-            literal(due_at, Batch.due_at.type),
-            func.count(),
+            func.count().label("people"),
+            func.min(Delivery.subscriber_id).label("first"),
         )
         .where(Delivery.edition_id == edition.id, Delivery.batch >= first_batch)
-        .group_by(Delivery.edition_id, Delivery.batch)
+        .group_by(Delivery.batch)
+        .subquery()
     )
+    deadline = (
+        own.deadline_at if wave.is_sweep else literal(wave.deadline_at, Batch.deadline_at.type)
+    )
+    batches = (
+        select(
+            literal(edition.id),
+            counted.c.batch,
+            literal(int(BatchState.READY)),
+            literal(wave.number),
+            literal(max(wave.due_at, planned.now), Batch.due_at.type),
+            deadline,
+            Domain.route,
+            planned.tier,
+            counted.c.people,
+        )
+        .join(Subscriber, Subscriber.id == counted.c.first)
+        .join(
+            Subscription,
+            and_(
+                Subscription.list_id == planned.mailing_list.id,
+                Subscription.subscriber_id == counted.c.first,
+            ),
+        )
+        .join(Domain, Domain.id == Subscriber.domain_id)
+    )
+    if wave.is_sweep:
+        batches = batches.join(own, _is_own(planned, own))
     session.execute(
-        insert(Batch).from_select(["edition_id", "number", "state", "due_at", "people"], counted)
+        insert(Batch).from_select(
+            [
+                "edition_id",
+                "number",
+                "state",
+                "wave",
+                "due_at",
+                "deadline_at",
+                "route",
+                "tier",
+                "people",
+            ],
+            batches,
+        )
     )
     newest = session.scalar(select(func.max(Batch.number)).where(Batch.edition_id == edition.id))
     edition.last_batch = newest or 0
 
 
-def _count_exclusions(session: Session, edition: Edition, planned: ColumnElement[bool]) -> None:
-    counts = session.execute(
+def _excluded_of(session: Session, planned: _Slice) -> Counter[Reason]:
+    """Of the slice's people: how many are excluded by now, in this wave or an earlier one."""
+    rows = session.execute(
         select(Delivery.reason, func.count())
-        .where(planned, Delivery.batch == NO_BATCH)
+        .where(
+            Delivery.edition_id == planned.edition.id,
+            Delivery.list_id == planned.mailing_list.id,
+            Delivery.subscriber_id > planned.after,
+            Delivery.subscriber_id <= planned.upto,
+            Delivery.batch == NO_BATCH,
+        )
         .group_by(Delivery.reason)
-        .order_by(Delivery.reason)
-    ).all()
-    total = 0
-    for reason, people in counts:
-        assert reason is not None
-        count_excluded(session, edition.id, reason, people)
-        total += people
+    )
+    return Counter({reason: people for reason, people in rows if reason is not None})
+
+
+def _count_exclusions(session: Session, edition: Edition, excluded: Counter[Reason]) -> None:
+    if not excluded:
+        return
+    # In one order everywhere: workers write to the same figures.
+    for reason in sorted(excluded):
+        count_excluded(session, edition.id, reason, excluded[reason])
+    total = excluded.total()
     session.execute(
         update(Batch)
         .where(Batch.edition_id == edition.id, Batch.number == NO_BATCH)

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from newsletter.errors import RenderError
+from newsletter.models import Tracking
 from newsletter.render.cut import (
     ADDRESS,
     CLICK,
@@ -64,12 +65,19 @@ class Compiled:
 
     @cached_property
     def mail_html(self) -> Cut:
-        """The HTML with its links tracked: their slots are the click token alone."""
-        return _tracked(self.html, self.masthead.base_url)
+        """The HTML with its links tracked: their slots are the click token alone.
+
+        Where the list tracks nothing, each leads straight to where it leads.
+        """
+        if self.masthead.is_tracked:
+            return _tracked(self.html, self.masthead.base_url)
+        return _plain(self.html, {link.number: escape(link.url) for link in self.links})
 
     @cached_property
     def mail_text(self) -> Cut:
-        return _tracked(self.text, self.masthead.base_url)
+        if self.masthead.is_tracked:
+            return _tracked(self.text, self.masthead.base_url)
+        return _plain(self.text, {link.number: link.url for link in self.links})
 
     @cached_property
     def html_bytes(self) -> int:
@@ -113,7 +121,7 @@ class Compiled:
             subject=form["subject"],
             preheader=form["preheader"],
             language=form["language"],
-            masthead=Masthead(**form["masthead"]),
+            masthead=_masthead(form["masthead"]),
             boundary=form["boundary"],
             links=tuple(Link(**link) for link in form["links"]),
             html=_cut(form["html"]),
@@ -148,6 +156,22 @@ def _tracked(cut: Cut, base_url: str) -> Cut:
         else:
             pieces.append((text, slot))
     return Cut.joined(pieces)
+
+
+def _plain(cut: Cut, urls: Mapping[int, str]) -> Cut:
+    pieces: list[tuple[str, Slot | None]] = []
+    for text, slot in cut.pieces():
+        number = link_number(slot) if slot else None
+        if number is not None:
+            pieces.append((text + urls[number], None))
+        else:
+            pieces.append((text, None if slot in (MAIL_ONLY, MAIL_END) else slot))
+    return Cut.joined(pieces)
+
+
+def _masthead(form: Mapping[str, Any]) -> Masthead:
+    # What was compiled before lists had a choice was tracked.
+    return Masthead(**{**form, "tracking": Tracking(form.get("tracking", Tracking.FULL))})
 
 
 def _cut(form: Mapping[str, Any]) -> Cut:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from newsletter.addresses import parse_address
 from newsletter.errors import InputError
+from newsletter.models import Tracking
 from newsletter.render.palette import is_colour
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
@@ -32,6 +33,7 @@ class Masthead:
     language: str = "en"
     accent: str = "#1d4e89"
     reply_to: str | None = None
+    tracking: Tracking = Tracking.FULL
 
     def __post_init__(self) -> None:
         """Raises `InputError` for what would give a broken header, address or colour."""
@@ -55,6 +57,11 @@ class Masthead:
         for address in filter(None, (self.sender_address, self.reply_to)):
             plain = not parse_address(address).needs_smtputf8
             _require(plain, "address", address, "use ASCII letters before the @")
+
+    @property
+    def is_tracked(self) -> bool:
+        """Whether its mail has a pixel, and links that lead over this installation."""
+        return self.tracking is not Tracking.OFF
 
     @property
     def postal_lines(self) -> tuple[str, ...]:

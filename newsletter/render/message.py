@@ -3,7 +3,6 @@
 import datetime
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import format_datetime
 from functools import lru_cache
@@ -11,6 +10,7 @@ from html import escape
 from typing import NamedTuple
 
 from newsletter.addresses import parse_address
+from newsletter.models import Tracking
 from newsletter.render.compiled import Compiled
 from newsletter.render.cut import ADDRESS, CLICK, GREETING, JOINED, OPEN, UNSUBSCRIBE, Slot
 from newsletter.render.headers import is_plain_address, mailbox, structured, unstructured
@@ -18,7 +18,14 @@ from newsletter.render.letter import page_address
 from newsletter.render.masthead import Masthead
 from newsletter.render.recipient import Addressed, printable
 from newsletter.render.transfer import Part, encoded_part
-from newsletter.tokens import LetterTokens, SubscriptionRef, Tokens
+from newsletter.tokens import (
+    NOBODY,
+    DeliveryRef,
+    LetterTokens,
+    Purpose,
+    SubscriptionRef,
+    Tokens,
+)
 
 ONE_CLICK = "List-Unsubscribe=One-Click"  # RFC 8058 section 3.1: these very octets
 PRECEDENCE = "bulk"
@@ -26,7 +33,6 @@ SILENCED = "OOF, AutoReply"  # not "All": that would silence bounces too
 
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9 &'.,:+-]+", re.ASCII)
 _LONGEST_LIST_ID = 255
-
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +104,7 @@ class Assembler:
         self._before_text = boundary + _part_head("text/plain", self._text)
         self._before_html = b"\r\n" + boundary + _part_head("text/html", self._html)
         self._end = b"\r\n" + boundary + b"--\r\n"
+        self._shared_tokens = _shared_tokens(compiled, tokens)
         self._date = lru_cache(maxsize=8)(_date_value)
         self._joined = lru_cache(maxsize=1024)(self._prepared_joined)
 
@@ -115,6 +122,9 @@ class Assembler:
             address = str(parse_address(address))
         ref = SubscriptionRef(reader.list_id, self._edition_id, reader.subscriber_id)
         tokens = self._tokens.of_letter(ref)
+        if self._shared_tokens is not None and not ref.is_test:
+            opened, click = self._shared_tokens
+            tokens = tokens._replace(opened=opened, click=click)
         return Letter(
             return_path=f"b-{tokens.return_path.decode()}@{self._mail_domain}",
             address=address,
@@ -158,6 +168,17 @@ class Assembler:
             CLICK: part.prepare_token(tokens.click),
             UNSUBSCRIBE: part.prepare_token(tokens.unsubscribe),
         }
+
+
+def _shared_tokens(compiled: Compiled, tokens: Tokens) -> tuple[bytes, bytes] | None:
+    """Of pixel and links, where they must not tell whose they are; None where each has their own."""
+    if compiled.masthead.tracking is not Tracking.ANONYMOUS:
+        return None
+    nobody = DeliveryRef(compiled.edition_id, NOBODY)
+    return (
+        tokens.delivery(Purpose.OPEN, nobody).encode(),
+        tokens.delivery(Purpose.CLICK, nobody).encode(),
+    )
 
 
 def _date_value(date: datetime.datetime) -> bytes:

@@ -6,20 +6,30 @@ from datetime import datetime
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
-from newsletter.models import Batch, BatchState, Edition, EditionState
+from newsletter.models import (
+    Batch,
+    BatchState,
+    Edition,
+    EditionState,
+    SystemMail,
+    SystemMailState,
+)
 
 _UNDER_WAY = (EditionState.SENDING, EditionState.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """`oldest_due_seconds` is how long the batch that is due longest has waited for a worker."""
+    """`oldest_due_seconds` is how long the batch that is due longest has waited for a worker,
+    `oldest_mail_seconds` how long the single mail has.
+    """
 
     oldest_due_seconds: float
     editions: dict[EditionState, int]
     batches: dict[BatchState, int]
     deferred: int
     uncertain: int
+    oldest_mail_seconds: float
 
 
 def read_backlog(session: Session, *, now: datetime) -> Backlog:
@@ -56,4 +66,21 @@ def read_backlog(session: Session, *, now: datetime) -> Backlog:
         deferred += of_these
         uncertain += in_doubt
         oldest = min(oldest, due_at or now)
-    return Backlog((now - oldest).total_seconds(), editions, batches, deferred, uncertain)
+    return Backlog(
+        (now - oldest).total_seconds(),
+        editions,
+        batches,
+        deferred,
+        uncertain,
+        (now - _oldest_mail(session, now)).total_seconds(),
+    )
+
+
+def _oldest_mail(session: Session, now: datetime) -> datetime:
+    """When the single mail that waits longest fell due; `now` when none waits."""
+    due = session.scalar(
+        select(func.min(SystemMail.next_at)).where(
+            SystemMail.state == SystemMailState.WAITING, SystemMail.next_at <= now
+        )
+    )
+    return due or now

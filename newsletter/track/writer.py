@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import redis
-from sqlalchemy import CursorResult, Engine, case, insert, select, update
+from sqlalchemy import CursorResult, Engine, case, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from newsletter.db import insert_or_ignore, reading, transaction, upsert
+from newsletter.db import among, insert_or_ignore, reading, transaction, upsert
 from newsletter.deliver.settling import settle_by_evidence
 from newsletter.errors import InputError
 from newsletter.models import (
@@ -30,9 +30,11 @@ from newsletter.models import (
     Evidence,
     IngestCursor,
     Link,
+    Subscriber,
 )
 from newsletter.models.partitions import ensure_event_partition
 from newsletter.redis import EVENT_STREAM
+from newsletter.tokens import NOBODY
 from newsletter.track.events import NO_LINK, ReaderEvent, unpack_events
 from newsletter.track.figures import (
     Gain,
@@ -52,6 +54,7 @@ BUDGET = timedelta(seconds=20)
 # A web server whose clock is wrong must not open a partition for a day that is far off.
 OLDEST = timedelta(days=7)
 EARLIEST_AHEAD = timedelta(hours=1)
+CLICKED_ABOUT = timedelta(days=1)
 
 Engaged = tuple[int, int, int]
 """(edition, subscriber, link); link 0 is the open."""
@@ -138,8 +141,9 @@ def _write(engine: Engine, batch: _Batch, now: datetime) -> int | None:
         readers = _readers(session, batch.events.values())
         events = _possible(session, _plausible(batch.events, now), readers)
         _insert(session, events)
-        _count(session, _engage(session, events.values()))
+        _count(session, [*_engage(session, events.values()), *_unnamed(events.values())])
         _settle_doubts(session, events.values(), readers, now)
+        _note_clicks(session, events.values())
     return len(events)
 
 
@@ -182,7 +186,7 @@ def _readers(session: Session, events: Iterable[ReaderEvent]) -> Readers:
         if event.edition_id <= GREATEST_EDITION_ID:
             wanted[event.edition_id].add(event.subscriber_id)
     editions = session.scalars(select(Edition.id).where(Edition.id.in_(wanted))).all()
-    return {
+    found = {
         (edition_id, subscriber_id): state
         for edition_id in editions
         for subscriber_id, state in session.execute(
@@ -192,6 +196,9 @@ def _readers(session: Session, events: Iterable[ReaderEvent]) -> Readers:
             )
         )
     }
+    # A link that names nobody asks for no delivery, only for its edition.
+    unnamed = {edition_id for edition_id in editions if NOBODY in wanted[edition_id]}
+    return found | {(edition_id, NOBODY): DeliveryState.SENT for edition_id in unnamed}
 
 
 def _links(session: Session, edition_ids: set[int]) -> set[tuple[int, int]]:
@@ -234,6 +241,8 @@ def _engage(session: Session, events: Iterable[ReaderEvent]) -> list[Engaged]:
     times = Counter[Engaged]()
     first_at: dict[Engaged, datetime] = {}
     for event in events:
+        if event.subscriber_id == NOBODY:
+            continue
         key = (event.edition_id, event.subscriber_id, event.link)
         times[key] += 1
         first_at[key] = min(event.at, first_at.get(key, event.at))
@@ -267,6 +276,13 @@ def _engage(session: Session, events: Iterable[ReaderEvent]) -> list[Engaged]:
     ]
 
 
+def _unnamed(events: Iterable[ReaderEvent]) -> list[Engaged]:
+    """What nobody in particular did: each time counts, since nobody can be told apart."""
+    return [
+        (event.edition_id, NOBODY, event.link) for event in events if event.subscriber_id == NOBODY
+    ]
+
+
 def _settle_doubts(
     session: Session, events: Iterable[ReaderEvent], readers: Readers, now: datetime
 ) -> None:
@@ -278,6 +294,24 @@ def _settle_doubts(
             settled[event.edition_id, kind].add(event.subscriber_id)
     for edition_id, kind in sorted(settled):
         settle_by_evidence(session, edition_id, sorted(settled[edition_id, kind]), kind, now)
+
+
+def _note_clicks(session: Session, events: Iterable[ReaderEvent]) -> None:
+    """Whoever follows links is mailed first while a transport warms up; a day more or less is nothing."""
+    clicks = [event for event in events if event.kind is EventKind.CLICK]
+    if not clicks:
+        return
+    at = max(event.at for event in clicks)
+    people = sorted({event.subscriber_id for event in clicks} - {NOBODY})
+    session.execute(
+        update(Subscriber)
+        .where(
+            among(session, Subscriber.id, people),
+            or_(Subscriber.clicked_at.is_(None), Subscriber.clicked_at < at - CLICKED_ABOUT),
+        )
+        .values(clicked_at=at)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def _count(session: Session, first_times: list[Engaged]) -> None:

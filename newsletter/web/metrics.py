@@ -104,6 +104,11 @@ def _of_backlog(backlog: Backlog) -> Iterator[GaugeMetricFamily]:
         "How long the batch that is due longest has waited for a worker.",
         value=backlog.oldest_due_seconds,
     )
+    yield GaugeMetricFamily(
+        "newsletter_oldest_due_system_mail_seconds",
+        "How long the single mail that is due longest has waited for a worker.",
+        value=backlog.oldest_mail_seconds,
+    )
     editions = GaugeMetricFamily("newsletter_editions", "Editions under way.", labels=["state"])
     for edition_state, count in backlog.editions.items():
         editions.add_metric([edition_state], count)

@@ -1,4 +1,4 @@
-"""`newsletter list` and `newsletter subscribers` as a person at a terminal meets them."""
+"""`newsletter list` and `newsletter subscriber` as a person at a terminal meets them."""
 
 import json
 from collections.abc import Iterator

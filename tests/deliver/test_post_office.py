@@ -6,14 +6,16 @@ from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
 
-import dkim
+import dkim  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import Engine, event, select, update
+from sqlalchemy.exc import OperationalError
 
 from newsletter.addresses import parse_address
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.deliver.dkim_keys import create_key, dns_record, keys_for, signing_key
+from newsletter.deliver.holds import hold_transport, lift_transport
 from newsletter.deliver.post_office import PostOffice
 from newsletter.devmail.peer import DevMail
 from newsletter.devmail.script import Action, Close, Delay, Phase, Reply, Rule, Script
@@ -114,9 +116,7 @@ def test_a_posted_mail_is_found_and_sent_without_any_bell(engine: Engine, smtpd:
     assert content["Message-ID"] == f"<s-{mail.reference}@mail.harbour.example>"
 
 
-def test_a_bell_is_enough_when_nobody_looks(
-    engine: Engine, smtpd: DevMail, tmp_path: Path
-) -> None:
+def test_a_bell_is_enough_when_nobody_looks(engine: Engine, smtpd: DevMail, tmp_path: Path) -> None:
     add_transport(engine, smtpd.port)
     with PostOffice(engine, settings_for(tmp_path, poll_seconds=600)) as post_office:
         mail_id = alarm(engine)
@@ -131,9 +131,7 @@ def test_a_mail_of_a_list_is_from_its_sender_and_signed(engine: Engine, smtpd: D
     add_transport(engine, smtpd.port)
     list_id = add_list(engine)
     with transaction(engine) as session:
-        create_key(
-            session, "harbour.example", "s1", algorithm=DkimAlgorithm.RSA, now=MORNING
-        )
+        create_key(session, "harbour.example", "s1", algorithm=DkimAlgorithm.RSA, now=MORNING)
         record = dns_record(signing_key(keys_for(session, "harbour.example")[0]))
 
     wait_for(engine, alarm(engine, list_id=list_id), is_answered)
@@ -188,6 +186,24 @@ def test_a_transport_in_trouble_is_stepped_over(engine: Engine, smtpd: DevMail) 
     mail = wait_for(engine, alarm(engine), is_answered)
 
     assert mail.state is SENT
+
+
+@pytest.mark.usefixtures("post_office")
+def test_nothing_goes_through_a_transport_that_a_person_holds(
+    engine: Engine, smtpd: DevMail
+) -> None:
+    transport_id = add_transport(engine, smtpd.port)
+    with transaction(engine) as session:
+        hold_transport(session, transport_id, by="Cy", now=utc_now())
+    mail_id = alarm(engine)
+    held = wait_for(engine, mail_id, is_answered)
+
+    with transaction(engine) as session:
+        lift_transport(session, transport_id, by="Cy", now=utc_now())
+    try_now(engine)
+
+    assert "held by hand" in held.reply
+    assert wait_for(engine, mail_id, lambda mail: mail.state is SENT).attempts == 1
 
 
 @pytest.mark.usefixtures("post_office")
@@ -311,22 +327,19 @@ def test_a_connection_is_kept_for_the_mails_that_follow(engine: Engine, smtpd: D
 
 
 @pytest.mark.usefixtures("post_office")
-def test_the_post_office_outlives_a_database_that_is_away(
-    engine: Engine, smtpd: DevMail
-) -> None:
+def test_the_post_office_outlives_a_database_that_is_away(engine: Engine, smtpd: DevMail) -> None:
     add_transport(engine, smtpd.port)
-    refusals = []
+    refusals: list[int] = []
 
     def refuse(*_: object) -> None:
         if len(refusals) < 3:
             refusals.append(1)
-            message = "away"
-            raise ConnectionError(message)
+            raise OperationalError("SELECT 1", {}, ConnectionError("away"))
 
     with_mail = alarm(engine)
     event.listen(engine, "engine_connect", refuse)
-    wait_deadline = time.monotonic() + PATIENCE_SECONDS
-    while len(refusals) < 3 and time.monotonic() < wait_deadline:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while len(refusals) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     event.remove(engine, "engine_connect", refuse)
 
@@ -361,3 +374,17 @@ def test_mail_that_is_due_later_is_left_alone(
     assert mail_of(engine, mail_id).state is WAITING
     with reading(engine) as session:
         assert session.scalars(select(SystemMail.attempts)).all() == [0]
+
+
+@pytest.mark.usefixtures("post_office")
+def test_a_connection_that_was_closed_while_idle_costs_no_time(
+    engine: Engine, smtpd: DevMail
+) -> None:
+    add_transport(engine, smtpd.port)
+    wait_for(engine, alarm(engine, "first"), is_answered)
+    smtpd.script = answering(Phase.MAIL, Close(), times=1)
+
+    second = wait_for(engine, alarm(engine, "second"), is_answered)
+
+    assert (second.state, second.attempts) == (SENT, 1)
+    assert smtpd.connections == 2

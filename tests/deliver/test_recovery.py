@@ -181,4 +181,4 @@ def test_a_journal_of_an_edition_that_is_gone_is_cleared_away(
 
     recover(engine, folder, now=NOW)
 
-    assert list(folder.iterdir()) == []
+    assert list(folder.glob("*.journal")) == []

@@ -14,6 +14,8 @@ from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.deliver import pump
 from newsletter.deliver.journal import FOLDER, Journal
+from newsletter.deliver.ledger import Lease
+from newsletter.deliver.outcome import Reply as Answer
 from newsletter.deliver.sender import Sender
 from newsletter.devmail.peer import DevMail
 from newsletter.devmail.script import Action, Close, Delay, Extra, Half, Phase, Reply, Rule, Script
@@ -455,11 +457,11 @@ class BrokenJournal(Journal):
 
     doomed = 0
 
-    def _write(self, kind: bytes, lease: object, subscriber_id: int, code: int) -> None:
-        if code and subscriber_id == self.doomed:
+    def answered(self, lease: Lease, subscriber_id: int, reply: Answer) -> None:
+        if subscriber_id == self.doomed:
             message = "no space left on device"
             raise OSError(message)
-        super()._write(kind, lease, subscriber_id, code)  # type: ignore[arg-type]
+        super().answered(lease, subscriber_id, reply)
 
 
 def test_a_journal_that_breaks_after_content_went_out_leads_to_no_second_message(

@@ -467,9 +467,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _trusted(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The machine trusts that certificate."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    smtp._tls_context.cache_clear()
+    smtp.tls_context.cache_clear()
     yield
-    smtp._tls_context.cache_clear()
+    smtp.tls_context.cache_clear()
 
 
 def secure_peer(certificate: Path, *, is_implicit: bool = False, auth: bool = False):  # type: ignore[no-untyped-def]

@@ -155,6 +155,18 @@ def test_a_busy_server_is_asked_again_until_patience_is_over(
     assert patience - DELAYS[-1] <= mail.ended_at - NOON <= patience
 
 
+@pytest.mark.parametrize(("kind", "patience"), [(ALARM, PATIENCE), (TEST, PATIENCE_WITH_TESTS)])
+def test_a_mail_that_nobody_sent_in_time_is_not_sent_any_more(
+    engine: Engine, kind: SystemMailKind, patience: timedelta
+) -> None:
+    late = posted(engine, kind)
+
+    held = claimed(engine, NOON + patience + SECOND)
+
+    assert held is None
+    assert (mail_of(engine, late).state, mail_of(engine, late).attempts) == (FAILED, 0)
+
+
 def test_trouble_with_the_transport_is_no_try_of_the_mail(engine: Engine) -> None:
     """R-04, R-05."""
     posted(engine)

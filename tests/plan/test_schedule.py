@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from newsletter.db import transaction
-from newsletter.errors import NotFoundError, StateError
-from newsletter.models import EditionState
+from newsletter.errors import InputError, NotFoundError, StateError
+from newsletter.models import EditionState, Past
 from newsletter.plan import schedule
 from newsletter.plan.planner import plan_edition
 from newsletter.plan.stored import get_edition
@@ -29,6 +30,8 @@ from tests.newsroom import (
 
 DRAFT, APPROVED, SENDING = EditionState.DRAFT, EditionState.APPROVED, EditionState.SENDING
 PAUSED, SENT, CANCELLED = EditionState.PAUSED, EditionState.SENT, EditionState.CANCELLED
+SCHEDULED = EditionState.SCHEDULED
+TOMORROW, SEVEN = date(2026, 11, 21), time(7)
 
 
 @pytest.fixture
@@ -42,12 +45,24 @@ def send_now(session: Session, edition_id: int) -> None:
     schedule.send_now(session, edition_id, now=MORNING)
 
 
+def send_at(session: Session, edition_id: int) -> None:
+    schedule.send_at(session, edition_id, MORNING + timedelta(hours=1), now=MORNING)
+
+
+def send_local(session: Session, edition_id: int) -> None:
+    schedule.send_local(session, edition_id, TOMORROW, SEVEN, past=Past.SEND, now=MORNING)
+
+
 Step = Callable[[Session, int], None]
+# Of an edition that has not begun: one that is paused goes back to its schedule.
 ALLOWED: dict[Step, tuple[set[EditionState], EditionState]] = {
     send_now: ({APPROVED}, SENDING),
-    schedule.pause: ({SENDING}, PAUSED),
-    schedule.resume: ({PAUSED}, SENDING),
-    schedule.cancel: ({DRAFT, APPROVED, SENDING, PAUSED}, CANCELLED),
+    send_at: ({APPROVED}, SCHEDULED),
+    send_local: ({APPROVED}, SCHEDULED),
+    schedule.unschedule: ({SCHEDULED, PAUSED}, APPROVED),
+    schedule.pause: ({SENDING, SCHEDULED}, PAUSED),
+    schedule.resume: ({PAUSED}, SCHEDULED),
+    schedule.cancel: ({DRAFT, APPROVED, SCHEDULED, SENDING, PAUSED}, CANCELLED),
 }
 
 
@@ -86,7 +101,61 @@ def test_an_edition_that_does_not_exist_cannot_be_sent(engine: Engine) -> None:
         send_now(session, 99)
 
 
-def test_twenty_clicks_on_send_are_one_run(
+def test_what_was_paused_while_it_was_sent_is_sent_on(engine: Engine, edition_id: int) -> None:
+    with transaction(engine) as session:
+        send_now(session, edition_id)
+        schedule.pause(session, edition_id)
+        with pytest.raises(StateError, match="is paused"):
+            schedule.unschedule(session, edition_id)
+
+        schedule.resume(session, edition_id)
+
+    assert edition_of(engine, edition_id).state is SENDING
+
+
+def test_what_is_scheduled_cannot_be_sent_before_its_schedule_is_taken_back(
+    engine: Engine, edition_id: int
+) -> None:
+    with transaction(engine) as session:
+        send_at(session, edition_id)
+
+    with pytest.raises(StateError, match="edition unschedule"), transaction(engine) as session:
+        send_now(session, edition_id)
+
+    with transaction(engine) as session:
+        schedule.unschedule(session, edition_id)
+        send_now(session, edition_id)
+    plan_edition(engine, edition_id, now=MORNING)
+    assert len(states_of(engine, edition_id)) == 2
+
+
+def test_an_instant_longer_ago_than_the_deadline_is_refused(
+    engine: Engine, edition_id: int
+) -> None:
+    yesterday = MORNING - timedelta(days=1)
+
+    with (
+        pytest.raises(InputError, match="nobody would be mailed"),
+        transaction(engine) as session,
+    ):
+        schedule.send_at(session, edition_id, yesterday, now=MORNING)
+
+    assert edition_of(engine, edition_id).state is APPROVED
+
+
+def test_a_local_time_that_is_over_everywhere_is_refused(engine: Engine, edition_id: int) -> None:
+    day = date(2026, 11, 18)
+
+    with (
+        pytest.raises(InputError, match="too late for 07:00"),
+        transaction(engine) as session,
+    ):
+        schedule.send_local(session, edition_id, day, SEVEN, past=Past.SEND, now=MORNING)
+
+    assert edition_of(engine, edition_id).state is APPROVED
+
+
+def test_fifty_clicks_on_send_are_one_run(
     engine: Engine, edition_id: int, redis: "redis_client.Redis"
 ) -> None:
     """F-25."""
@@ -100,7 +169,7 @@ def test_twenty_clicks_on_send_are_one_run(
         return True
 
     with ThreadPoolExecutor(10) as threads:
-        started = list(threads.map(click, range(20)))
+        started = list(threads.map(click, range(50)))
 
     assert started.count(True) == 1
     assert rung(redis, Queue.UPKEEP) == [(Job.PLAN_EDITION, {"edition_id": edition_id})]

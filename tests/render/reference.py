@@ -3,11 +3,13 @@ library's e-mail. It shares nothing with the fast way after the template.
 """
 
 import datetime
+from collections.abc import Mapping
 from email.header import decode_header, make_header
 from email.headerregistry import Address as Mailbox
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from html import escape
 from html.parser import HTMLParser
 
 from newsletter.compose.briefing import Briefing
@@ -15,18 +17,23 @@ from newsletter.render.compile import render_html
 from newsletter.render.compiled import Compiled
 from newsletter.render.cut import (
     ADDRESS,
+    CLICK,
     GREETING,
     JOINED,
     MAIL_END,
     MAIL_ONLY,
     OPEN,
     UNSUBSCRIBE,
+    Cut,
     Slot,
     link_number,
 )
+from newsletter.render.headers import mailbox, structured, unstructured
 from newsletter.render.inline import inline
 from newsletter.render.letter import write_letter
+from newsletter.render.message import _same_for_all
 from newsletter.render.recipient import Recipient
+from newsletter.render.transfer import Base64, encoded_part, quoted_printable
 from newsletter.tokens import DeliveryRef, Purpose, SubscriptionRef, Tokens
 
 
@@ -77,6 +84,64 @@ def reference_message(
     message.set_content(compiled.text.fill(slot), cte="base64")
     message.add_alternative(inline(render_html(letter, slot)), subtype="html", cte="base64")
     return message
+
+
+def plain_octets(
+    compiled: Compiled, recipient: Recipient, *, tokens: Tokens, date: datetime.datetime
+) -> bytes:
+    """The octets of a message, each value encoded where it stands and nothing kept beforehand."""
+    masthead, words = compiled.masthead, compiled.words
+    delivery = DeliveryRef(compiled.edition_id, recipient.subscriber_id)
+    unsubscribe = tokens.unsubscribe(
+        SubscriptionRef(recipient.list_id, compiled.edition_id, recipient.subscriber_id)
+    )
+    name, address = recipient.printable_name, str(recipient.address)
+    values = {
+        GREETING: words.greeting_to(name),
+        ADDRESS: address,
+        JOINED: words.joined_on(recipient.joined_on),
+        OPEN: tokens.delivery(Purpose.OPEN, delivery),
+        CLICK: tokens.delivery(Purpose.CLICK, delivery),
+        UNSUBSCRIBE: unsubscribe,
+    }
+    message_id = tokens.delivery(Purpose.MESSAGE_ID, delivery)
+    fields = [
+        mailbox("From", masthead.sender_name, masthead.sender_address),
+        mailbox("Reply-To", "", masthead.reply_to) if masthead.reply_to else b"",
+        mailbox("To", name, address),
+        unstructured("Subject", compiled.subject),
+        structured("Date", format_datetime(date)),
+        structured("Message-ID", f"<{message_id}@{masthead.mail_domain}>"),
+        structured("List-Unsubscribe", f"<{masthead.base_url}/u/{unsubscribe}>"),
+        _same_for_all(compiled),
+    ]
+    boundary = f"--{compiled.boundary}".encode()
+    parts = [
+        (b"plain", compiled.mail_text, values),
+        (b"html", compiled.mail_html, {slot: escape(value) for slot, value in values.items()}),
+    ]
+    lines = [*fields, b"\r\n"]
+    for kind, cut, put_in in parts:
+        encoding, body = _encoded(cut, put_in)
+        lines += boundary, b'\r\nContent-Type: text/%b; charset="utf-8"\r\n' % kind
+        lines += b"Content-Transfer-Encoding: %b\r\n\r\n" % encoding, body, b"\r\n"
+    return b"".join((*lines, boundary, b"--\r\n"))
+
+
+def _encoded(cut: Cut, values: Mapping[Slot, str]) -> tuple[bytes, bytes]:
+    if encoded_part(cut).encoding == "base64":
+        part = Base64(cut)
+        filled = part.fill({slot: part.prepare(value) for slot, value in values.items()})
+        return b"base64", filled
+    *texts, last = cut.statics
+    pieces: list[str] = []
+    for text, slot in zip(texts, cut.slots, strict=True):
+        pieces += text, values[slot]
+    encoded = b""
+    for piece in pieces:
+        at_start = quoted_printable(piece.encode())
+        encoded += at_start + (b"=\r\n" if at_start and not at_start.endswith(b"\n") else b"")
+    return b"quoted-printable", encoded + quoted_printable(last.rstrip().encode() + b"\n")
 
 
 class Events(HTMLParser):

@@ -5,6 +5,7 @@ import hashlib
 import re
 from base64 import b64encode
 from email.message import EmailMessage
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from newsletter.addresses import parse_address
 from newsletter.checks.message import check_message
+from newsletter.errors import AddressError
 from newsletter.render.compiled import Compiled
 from newsletter.render.message import Assembler
 from newsletter.render.recipient import Recipient
@@ -26,7 +28,7 @@ from tests.render.factory import (
     make_masthead,
     make_recipient,
 )
-from tests.render.reference import Events, read_mailbox, reference_message
+from tests.render.reference import Events, plain_octets, read_mailbox, reference_message
 
 BRIEFINGS = {"english": make_briefing(), "chinese": make_chinese_briefing()}
 COMPILED = {
@@ -34,6 +36,17 @@ COMPILED = {
     for name, briefing in BRIEFINGS.items()
 }
 ASSEMBLERS = {name: Assembler(compiled, TOKENS) for name, compiled in COMPILED.items()}
+
+
+class Stored(NamedTuple):
+    """A reader as the ledger has them."""
+
+    subscriber_id: int
+    list_id: int
+    address: str
+    name: str
+    joined_on: datetime.date | None
+
 
 names = st.text(max_size=60) | st.sampled_from(
     [
@@ -45,6 +58,9 @@ names = st.text(max_size=60) | st.sampled_from(
         "\u202eevil\u2066",
         "\u200fשלום",
         "a = b.",
+        "Ada  Lovelace",
+        "Ada " + "L" * 70,
+        "Dr. O'Brien, M.",
         ".dot",
         "From here",
         "Ada\r\nBcc: all@example.org\0",
@@ -102,6 +118,53 @@ def test_the_fast_way_says_what_the_slow_way_says(
     assert fast["List-Unsubscribe"] == slow["List-Unsubscribe"]
     assert parts_of(fast)[0] == parts_of(slow)[0]
     assert Events.of(parts_of(fast)[1]) == Events.of(parts_of(slow)[1])
+
+
+@pytest.mark.parametrize("language", ["english", "chinese"])
+@settings(max_examples=50, deadline=None)
+@given(recipient=recipients, date=dates)
+def test_what_was_made_beforehand_changes_no_octet(
+    language: str, recipient: Recipient, date: datetime.datetime
+) -> None:
+    letter = ASSEMBLERS[language].letter(recipient, date=date)
+
+    assert letter.content == plain_octets(COMPILED[language], recipient, tokens=TOKENS, date=date)
+
+
+@pytest.mark.parametrize("language", ["english", "chinese"])
+@settings(max_examples=50, deadline=None)
+@given(recipient=recipients)
+def test_a_body_is_signed_as_it_is_sent(language: str, recipient: Recipient) -> None:
+    """RFC 6376 section 3.4.4: single blanks, none before a line's end, no empty line at the end."""
+    body = b"".join(ASSEMBLERS[language].letter(recipient, date=MORNING).body)
+
+    assert not re.search(rb"\t|  | \r\n", body)
+    assert body.endswith(b"--\r\n")
+
+
+def test_the_envelope_goes_to_the_reader_and_comes_back_to_the_delivery() -> None:
+    letter = Assembler(make_compiled(), TOKENS).letter(make_recipient(), date=MORNING)
+
+    assert letter.address == "ada.lovelace@readers.example"
+    assert re.fullmatch(r"b-[0-9a-f]{42}@mail\.example\.org", letter.return_path)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ada@readers.example\r\nBcc: eve@evil.example",
+        "ada@readers.example>",
+        "ada <ada@readers.example>",
+        "ada\0@readers.example",
+        "readers.example",
+        "",
+    ],
+)
+def test_an_address_that_was_never_normalised_makes_no_message(address: str) -> None:
+    reader = Stored(1, 3, address, "Ada", None)
+
+    with pytest.raises(AddressError):
+        Assembler(make_compiled(), TOKENS).letter(reader, date=MORNING)
 
 
 @pytest.mark.parametrize("language", ["english", "chinese"])

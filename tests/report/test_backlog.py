@@ -3,8 +3,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, update
 
+from newsletter.addresses import parse_address
 from newsletter.db import reading, transaction
-from newsletter.models import Batch, BatchState, EditionState
+from newsletter.models import Batch, BatchState, EditionState, SystemMailKind
+from newsletter.outbox import post
 from newsletter.plan import schedule
 from newsletter.report.backlog import Backlog, read_backlog
 from tests.newsroom import (
@@ -34,7 +36,12 @@ def backlog_of(engine: Engine) -> Backlog:
 
 def test_nothing_is_on_its_way_in_an_empty_installation(engine: Engine) -> None:
     assert backlog_of(engine) == Backlog(
-        0.0, {SENDING: 0, PAUSED: 0}, {READY: 0, CLAIMED: 0}, deferred=0, uncertain=0
+        0.0,
+        {SENDING: 0, PAUSED: 0},
+        {READY: 0, CLAIMED: 0},
+        deferred=0,
+        uncertain=0,
+        oldest_mail_seconds=0.0,
     )
 
 
@@ -72,3 +79,11 @@ def test_a_paused_edition_is_not_overdue(engine: Engine, tmp_path: Path) -> None
 
     assert backlog.oldest_due_seconds == 0
     assert backlog.editions == {SENDING: 0, PAUSED: 1}
+
+
+def test_a_single_mail_that_nobody_sends_grows_old(engine: Engine) -> None:
+    with transaction(engine) as session:
+        to = parse_address("ed@desk.example")
+        post(session, SystemMailKind.ALARM, to=to, data={}, now=MORNING)
+
+    assert backlog_of(engine).oldest_mail_seconds == 90

@@ -3,14 +3,26 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 import redis as redis_client
 from sqlalchemy import Engine, event, func, select
 from sqlalchemy.orm import Session
 
-from newsletter.models import Engagement, Event, EventKind
+from newsletter.models import (
+    Batch,
+    BatchState,
+    Delivery,
+    DeliveryState,
+    Engagement,
+    Event,
+    EventKind,
+    Evidence,
+    Settlement,
+    Subscriber,
+)
 from newsletter.redis import EVENT_STREAM
 from newsletter.track import writer
 from newsletter.track.events import NO_LINK, ReaderEvent, pack_events
@@ -19,6 +31,7 @@ from newsletter.track.writer import write_events
 from tests.track.people import SEVEN, Morning, edition_figures, link_figures, mailed_morning
 
 NOW = SEVEN + timedelta(minutes=5)
+DAY = timedelta(days=1)
 
 
 @pytest.fixture
@@ -247,3 +260,81 @@ def test_a_spent_budget_leaves_the_rest_for_the_next_writer(
 
     assert (first, second) == (1_000, 500)
     assert write_events(engine, redis, now=NOW) == 0
+
+
+def test_who_opens_or_clicks_has_got_what_was_in_doubt(
+    engine: Engine, redis: "redis_client.Redis", morning: Morning
+) -> None:
+    doubt(engine, morning)
+    stream(redis, opened(morning, morning.ada), clicked(morning, morning.bo, 1))
+
+    write_events(engine, redis, now=NOW)
+
+    assert settled(engine) == {
+        morning.ada: (DeliveryState.SENT, Evidence.OPEN),
+        morning.bo: (DeliveryState.SENT, Evidence.CLICK),
+    }
+    with Session(engine) as session:
+        batch = session.get_one(Batch, (morning.edition_id, 1))
+    assert (batch.sent, batch.uncertain) == (2, 0)
+
+
+def test_a_writer_that_dies_settles_nothing_and_the_next_one_everything(
+    engine: Engine, redis: "redis_client.Redis", morning: Morning
+) -> None:
+    doubt(engine, morning)
+    stream(redis, opened(morning, morning.ada))
+    with failing_commit(engine), pytest.raises(ConnectionAbortedError):
+        write_events(engine, redis, now=NOW)
+    assert settled(engine) == {}
+
+    write_events(engine, redis, now=NOW)
+
+    assert list(settled(engine)) == [morning.ada]
+
+
+def doubt(engine: Engine, morning: Morning) -> None:
+    """Nobody knows whether Ada and Bo were sent their mail."""
+    with Session(engine) as session, session.begin():
+        for reader in (morning.ada, morning.bo):
+            delivery = session.get_one(Delivery, (morning.edition_id, reader))
+            delivery.state, delivery.sent_at = DeliveryState.UNCERTAIN, None
+        session.add(
+            Batch(
+                edition_id=morning.edition_id,
+                number=1,
+                state=BatchState.DONE,
+                due_at=SEVEN,
+                people=2,
+                uncertain=2,
+            )
+        )
+
+
+def settled(engine: Engine) -> dict[int, tuple[DeliveryState, Evidence]]:
+    with Session(engine) as session:
+        rows = session.execute(
+            select(Settlement.subscriber_id, Delivery.state, Settlement.evidence).join(
+                Delivery, Delivery.subscriber_id == Settlement.subscriber_id
+            )
+        )
+        return {row.subscriber_id: (row.state, row.evidence) for row in rows}
+
+
+def test_r31_when_somebody_last_clicked_is_known_to_about_a_day(
+    engine: Engine, redis: "redis_client.Redis", morning: Morning
+) -> None:
+    def last_clicks() -> dict[int, datetime | None]:
+        with Session(engine) as session:
+            return dict(session.execute(select(Subscriber.id, Subscriber.clicked_at)).all())
+
+    stream(redis, clicked(morning, morning.bo, 1), opened(morning, morning.ada))
+    write_events(engine, redis, now=NOW)
+    assert (last_clicks()[morning.bo], last_clicks()[morning.ada]) == (SEVEN, None)
+
+    later = [replace(clicked(morning, morning.bo, 1), at=SEVEN + DAY * n / 2) for n in (1, 3)]
+    for event_later, known in zip(later, (SEVEN, SEVEN + DAY * 3 / 2), strict=True):
+        stream(redis, event_later)
+        write_events(engine, redis, now=SEVEN + 2 * DAY)
+
+        assert last_clicks()[morning.bo] == known

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from newsletter.drill.faults import broker, database, network, people, smtp, workers
+from newsletter.drill.faults import broker, clock, database, network, people, smtp, workers
 from newsletter.drill.rig import Store
 from newsletter.drill.scene import Scene
 
@@ -19,7 +19,7 @@ class Fault:
 
     ident: str
     title: str
-    strike: Strike | None
+    strike: Strike
     impossible: dict[Store, str]
 
     def reason_against(self, store: Store) -> str | None:
@@ -27,12 +27,10 @@ class Fault:
 
 
 def _fault(
-    ident: str, title: str, strike: Strike | None, impossible: dict[Store, str] | None = None
+    ident: str, title: str, strike: Strike, impossible: dict[Store, str] | None = None
 ) -> Fault:
     return Fault(ident, title, strike, impossible or {})
 
-
-_NO_CLOCK = "a running process takes the time from the machine it runs on"
 
 FAULTS = (
     _fault("F-10", "worker killed with -9", workers.kill),
@@ -51,7 +49,7 @@ FAULTS = (
     _fault("F-18", "mail server refuses: 421, 450, 5xx, 535", smtp.refuse),
     _fault("F-19", "mail server babbles", smtp.babble),
     _fault("F-20", "readers leave during the sending", people.leave),
-    _fault("F-22", "clock set", None, dict.fromkeys(Store, _NO_CLOCK)),
+    _fault("F-22", "clock set by hours, forward and back", clock.step),
     _fault("F-23", "doorbells come many times", broker.ring_twice),
     _fault("F-24", "two beats, five pumps", broker.pump_at_once),
     _fault("F-25", "Send pressed 50 times, cancelled", people.press_send),

@@ -1,5 +1,7 @@
 """Settling of deliveries in doubt, corrections, epochs."""
 
+import secrets
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -72,11 +74,12 @@ def upgrade() -> None:
     installation = op.create_table(
         "installation",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("identity", sa.String(length=32), nullable=False),
         sa.Column("send_epoch", sa.Integer(), nullable=False),
         sa.Column("disarmed_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
-    op.bulk_insert(installation, [{"id": 1, "send_epoch": 0}])
+    op.bulk_insert(installation, [{"id": 1, "identity": secrets.token_hex(16), "send_epoch": 0}])
 
 
 def downgrade() -> None:

@@ -51,9 +51,7 @@ def upgrade() -> None:
         sa.Column("dedupe", sa.String(length=120), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["list_id"], ["list.id"], name=op.f("fk_system_mail_list_id_list")
-        ),
+        sa.ForeignKeyConstraint(["list_id"], ["list.id"], name=op.f("fk_system_mail_list_id_list")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_system_mail")),
         sa.UniqueConstraint("reference", name=op.f("uq_system_mail_reference")),
         sa.UniqueConstraint("dedupe", name=op.f("uq_system_mail_dedupe")),

@@ -110,9 +110,13 @@ def upgrade() -> None:
         " FROM edition WHERE started_at IS NOT NULL"
     )
     op.execute("UPDATE batch SET wave = 1 WHERE number > 0")
+    op.drop_column("edition", "plan_position")
+    op.drop_column("edition", "plan_cursor")
 
 
 def downgrade() -> None:
+    for name, kind in (("plan_position", sa.SmallInteger()), ("plan_cursor", sa.BigInteger())):
+        op.add_column("edition", sa.Column(name, kind, server_default="0", nullable=False))
     op.drop_column("batch", "deadline_at")
     op.drop_column("batch", "wave")
     for table in (

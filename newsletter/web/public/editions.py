@@ -63,7 +63,11 @@ def _form_of(public_id: str) -> Select[bytes]:
                 EditionList.list_id == CompiledEdition.list_id,
             ),
         )
-        .where(Edition.public_id == public_id, Edition.state.in_(SHOWN))
+        .where(
+            Edition.public_id == public_id,
+            Edition.state.in_(SHOWN),
+            Edition.started_at.is_not(None),  # a schedule may be paused before it begins
+        )
         .order_by(EditionList.position)
         .limit(1)
     )
