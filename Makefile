@@ -8,7 +8,7 @@ LOCKS := requirements/runtime.txt requirements/build.txt
 # What the workstation has, for the tests that run side by side.
 JOBS ?= auto
 
-.PHONY: help install demo test check format lock up down screenshots clean
+.PHONY: help install demo test drill drill-nightly check format lock up down screenshots clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -20,6 +20,14 @@ demo: .venv/.runtime ## Send a sample edition to a local mailbox, everything inc
 
 test: .venv/.dev ## Run all tests, on SQLite and on PostgreSQL
 	@.venv/bin/pytest -n $(JOBS) $(ARGS)
+
+drill: .venv/.dev ## Break a system 20 times on each store, each time in another way
+	.venv/bin/newsletter drill --store sqlite --seeds 20 --readers 120 $(ARGS)
+	.venv/bin/newsletter drill --store postgres --seeds 20 --readers 120 $(ARGS)
+
+drill-nightly: .venv/.dev ## The same 200 times on each store, with 2,000 readers
+	.venv/bin/newsletter drill --store sqlite --seeds 200 $(ARGS)
+	.venv/bin/newsletter drill --store postgres --seeds 200 $(ARGS)
 
 check: .venv/.dev ## Check format, style, types, layers and the deployment files
 	.venv/bin/ruff format --check .

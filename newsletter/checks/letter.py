@@ -39,7 +39,8 @@ def placeholder_left(draft: Draft) -> Iterator[Finding]:
 
 def sentinel_count(draft: Draft) -> Iterator[Finding]:
     compiled = draft.compiled
-    wanted = [GREETING, ADDRESS, JOINED, OPEN, UNSUBSCRIBE]
+    wanted = [GREETING, ADDRESS, JOINED, UNSUBSCRIBE]
+    wanted += [OPEN] if compiled.masthead.is_tracked else []
     wanted += [link_slot(link.number) for link in compiled.links]
     counts = Counter(compiled.html.slots)
     for slot in wanted:

@@ -319,6 +319,8 @@ class BatchRun:
                 return None
             self._again += self._aside
             self._aside.clear()
+            # Not once more in this very round, however many of them are refused again.
+            self._ask_aside_at = time.monotonic() + TICK_SECONDS
         return self._again.popleft()
 
     def _note_wait(self) -> None:

@@ -273,9 +273,12 @@ def _sort_out(notes: Iterable["_Note"], found: dict[Lease, Orphan]) -> None:
             unsettled.append(note)
     for note in unsettled:
         orphan = found.setdefault(note.lease, Orphan(note.lease))
+        # Of somebody's several tries the last one counts.
         if note.kind == _ANSWERED:
+            orphan.unanswered.discard(note.number)
             orphan.answers[note.number] = note.code
         else:
+            orphan.answers.pop(note.number, None)
             orphan.unanswered.add(note.number)
 
 

@@ -18,18 +18,18 @@ local answer = {redis.call("ZCARD", KEYS[1])}
 
 local function others_at(key)
   local others = {slots = 0, rate = 0, wanted = 0, count = 0, hungry = false}
-  local mine, free_at = false, 0
+  local was_sending, free_at = false, 0
   local fields = redis.call("HGETALL", key)
   for i = 1, #fields, 2 do
     local name, value = fields[i], fields[i + 1]
     if name == "free_at" then
       free_at = tonumber(value)
-    elseif name == process then
-      mine = true
     else
       local slots, rate, wanted, expires = value:match("(%S+) (%S+) (%S+) (%S+)")
       if tonumber(expires) <= now then
         redis.call("HDEL", key, name)
+      elseif name == process then
+        was_sending = tonumber(rate) > 0
       else
         others.slots = others.slots + slots
         others.rate = others.rate + rate
@@ -39,14 +39,14 @@ local function others_at(key)
       end
     end
   end
-  return others, mine, free_at
+  return others, was_sending, free_at
 end
 
 for i = 2, #KEYS do
   local key, at = KEYS[i], 3 + (i - 2) * 6
   local slot_limit, slots_wanted, slots_used = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
   local rate_limit, rate_wanted, busy = tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4]), tonumber(ARGV[at + 5])
-  local others, had_some, free_at = others_at(key)
+  local others, was_sending, free_at = others_at(key)
 
   local slots = math.max(0, math.min(slots_wanted, slot_limit - others.slots))
   local rate = math.max(0, math.min(rate_wanted, rate_limit - others.rate))
@@ -74,6 +74,6 @@ for i = 2, #KEYS do
 
   answer[#answer + 1] = slots
   answer[#answer + 1] = string.format("%.6f", rate)
-  answer[#answer + 1] = had_some and 0 or math.max(0, free_at - now)
+  answer[#answer + 1] = was_sending and 0 or math.max(0, free_at - now)
 end
 return answer

@@ -6,8 +6,8 @@ from newsletter.deliver.adaptive import ACCEPTED_A_STEP, Speed, asks_for_less, w
 from newsletter.deliver.outcome import Reply
 from newsletter.deliver.providers import Limit
 
-SLACK_SECONDS = 0.01
-"""How late a message may be without the next one becoming later."""
+SLACK_SECONDS = 0.025
+"""How late a message may be without the next one becoming later: who has to wait looks this often."""
 ASK_AGAIN_SECONDS = 1.0
 SOMEBODY_LEAVES_SECONDS = 0.05
 CROWDED_SECONDS = 2.5
@@ -60,10 +60,12 @@ class Meter:
 
     def wait(self, now: float) -> float:
         """Seconds until it may admit somebody; 0: now."""
-        if now >= self.lapses_at or self.share <= 0:
+        if now >= self.lapses_at:
             return ASK_AGAIN_SECONDS
         if self.way is not None and self.in_flight >= self.slots * self.depth:
             return SOMEBODY_LEAVES_SECONDS if self.slots else CROWDED_SECONDS
+        if self.share <= 0:
+            return ASK_AGAIN_SECONDS
         if self.next_at <= now:
             return 0.0
         # What was far off at a small share is near at a greater one.

@@ -20,18 +20,15 @@ from newsletter.deliver.offer import Offer, read_offer
 from newsletter.deliver.outcome import Reply
 from newsletter.deliver.reply_reader import LONGEST_LINE, MOST_LINES, is_of_reply, reply_of
 from newsletter.deliver.sign_in import sign_in
-from newsletter.deliver.single import send_single
 from newsletter.deliver.smtp import CONNECT_SECONDS, QUIT_SECONDS, tls_context
 from newsletter.deliver.wire import (
     ConnectionLost,
     Endpoint,
-    Envelope,
     Letter,
     Parcel,
     Phase,
     Post,
     TransportRefused,
-    parcel_of,
 )
 from newsletter.models import Security
 
@@ -98,13 +95,6 @@ class ReferenceConnection:
             except BaseException:
                 self.abort()  # nobody knows what it is in the middle of
                 raise
-
-    async def send(
-        self, envelope: Envelope, content: bytes, *, before_content: Callable[[], None]
-    ) -> Reply:
-        """As `SmtpConnection.send`."""
-        parcel = parcel_of(envelope, content)
-        return await send_single(self, parcel, before_content=before_content)
 
     async def quit(self) -> None:
         """Say goodbye, briefly, and close."""

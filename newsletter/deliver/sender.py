@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import uvloop
 from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError
 
 from newsletter.clock import is_steady, utc_now
 from newsletter.db import reading, transaction
@@ -30,6 +31,7 @@ from newsletter.deliver.dkim_keys import keys_for, signing_key
 from newsletter.deliver.epoch import close_drain, count_claim, disarm, note
 from newsletter.deliver.holds import pause_held_editions
 from newsletter.deliver.journal import FOLDER, Journal
+from newsletter.deliver.readiness import has_room, is_read_only
 from newsletter.deliver.recovery import recover
 from newsletter.deliver.standing import Standing
 from newsletter.deliver.throttle import Throttle
@@ -89,13 +91,18 @@ class Sender:
         if not self._busy.acquire(blocking=False):
             return 0
         try:
-            if not is_steady(rest=self._lease):
+            if not self._may_claim():
                 return 0
             recover(self._engine, self._folder, now=utc_now())
             return self._drain_until(time.monotonic() + seconds, should_stop)
         except DisarmedError:
             disarm(self._engine, now=utc_now())
             logger.exception("sending refused")
+            return 0
+        except DBAPIError as error:
+            if not is_read_only(error):
+                raise
+            logger.exception("database takes no writes")
             return 0
         finally:
             self._busy.release()
@@ -120,7 +127,7 @@ class Sender:
         def is_over() -> bool:
             return time.monotonic() >= deadline or should_stop()
 
-        while not is_over() and is_steady(rest=self._lease):
+        while not is_over() and self._may_claim():
             with self._stopwatch.phase("claim"), transaction(self._engine) as session:
                 claim = claims.claim(
                     session, now=utc_now(), lease=self._lease, crowded=self._throttle.crowded
@@ -135,6 +142,13 @@ class Sender:
         if batches:
             close_drain(self._engine, self._folder)
         return batches
+
+    def _may_claim(self) -> bool:
+        """R-48: no new work while the clock was just set, or with a disk that is all but full."""
+        if not has_room(self._folder):
+            logger.error("disk is all but full, nothing is claimed")
+            return False
+        return is_steady(rest=self._lease)
 
     def _send(self, claim: Claim, should_stop: ShouldStop) -> None:
         is_recorded = False

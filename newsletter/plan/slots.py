@@ -51,8 +51,8 @@ def read_weekdays(text: str) -> frozenset[int]:
     """`mon-fri`, `sat,sun` or `daily`; Monday is 0. Raises `InputError`."""
     days: set[int] = set()
     for part in text.lower().replace("daily", "mon-sun").split(","):
-        first, _, last = part.strip().partition("-")
-        if first not in DAYS or (last or first) not in DAYS:
+        first, dash, last = part.strip().partition("-")
+        if first not in DAYS or (dash and last not in DAYS):
             message = f"days: {part.strip()!r} is no weekday; write mon-fri, sat,sun or daily"
             raise InputError(message)
         begin, end = DAYS.index(first), DAYS.index(last or first)

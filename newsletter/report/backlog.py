@@ -1,16 +1,19 @@
 """What is on its way at this moment, from the rows of the editions under way alone."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
+from newsletter.deliver.holds import open_holds
 from newsletter.models import (
     Batch,
     BatchState,
     Edition,
     EditionState,
+    HoldScope,
     SystemMail,
     SystemMailState,
 )
@@ -30,6 +33,8 @@ class Backlog:
     deferred: int
     uncertain: int
     oldest_mail_seconds: float
+    holds: dict[HoldScope, int] = field(default_factory=lambda: dict.fromkeys(HoldScope, 0))
+    """What is kept from being sent; of transports the breakers that are open."""
 
 
 def read_backlog(session: Session, *, now: datetime) -> Backlog:
@@ -73,6 +78,7 @@ def read_backlog(session: Session, *, now: datetime) -> Backlog:
         deferred,
         uncertain,
         (now - _oldest_mail(session, now)).total_seconds(),
+        dict.fromkeys(HoldScope, 0) | Counter(each.scope for each in open_holds(session, now=now)),
     )
 
 

@@ -125,6 +125,14 @@ def _of_backlog(backlog: Backlog) -> Iterator[GaugeMetricFamily]:
     deliveries.add_metric(["deferred"], backlog.deferred)
     deliveries.add_metric(["uncertain"], backlog.uncertain)
     yield deliveries
+    holds = GaugeMetricFamily(
+        "newsletter_holds",
+        "What is kept from being sent; see `transport status`.",
+        labels=["scope"],
+    )
+    for scope, count in backlog.holds.items():
+        holds.add_metric([scope], count)
+    yield holds
 
 
 async def _bells_waiting(deps: Deps) -> dict[Queue, int]:

@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
+from newsletter.compose.briefing import Briefing
 from newsletter.db import reading, transaction
 from newsletter.deliver.dkim import HEADER_FIELDS, Signer, SigningKey, read_private_key
 from newsletter.deliver.dkim_keys import (
@@ -38,6 +39,7 @@ from tests.newsroom import add_list, add_readers, add_transport, sending_edition
 from tests.render.factory import (
     MORNING,
     TOKENS,
+    make_briefing,
     make_chinese_briefing,
     make_compiled,
     make_recipient,
@@ -130,6 +132,25 @@ def test_signatures_hold_when_a_relay_adds_its_trace() -> None:
     relayed = b"Received: from a by b; Thu, 07 Mar 2024 06:30:01 +0000\r\n" + signed_briefing()
 
     assert verdicts(relayed, published()) == [True, True]
+
+
+@pytest.mark.parametrize("briefing", [make_briefing(), make_chinese_briefing()])
+@settings(max_examples=30, deadline=None)
+@given(name=st.text(max_size=80) | st.sampled_from(["Ada  Lovelace", "王小明" * 20, 'A "B" \t C']))
+def test_a_letter_is_signed_as_if_it_had_been_read_again(briefing: Briefing, name: str) -> None:
+    assembler = Assembler(make_compiled(briefing), TOKENS)
+    letter = assembler.letter(make_recipient(name), date=MORNING)
+
+    signed = Signer(both_keys()).sign_letter(letter, at=MORNING)
+
+    assert signed == Signer(both_keys()).sign(letter.content, at=MORNING)
+    assert verdicts(signed, published()) == [True, True]
+
+
+def test_a_letter_without_keys_leaves_as_it_was_made() -> None:
+    letter = Assembler(make_compiled(), TOKENS).letter(make_recipient(), date=MORNING)
+
+    assert Signer(()).sign_letter(letter, at=MORNING) == letter.content
 
 
 def test_the_message_itself_stays_as_it_is() -> None:

@@ -116,6 +116,18 @@ def test_an_orphan_says_who_was_answered_and_who_was_not(tmp_path: Path) -> None
     }
 
 
+def test_of_several_tries_the_last_one_counts(tmp_path: Path) -> None:
+    journal = Journal.create(tmp_path)
+    for subscriber_id in (1, 2):
+        journal.going(LEASE, subscriber_id)
+        journal.answered(LEASE, subscriber_id, Reply(451, None, "not taken"))
+        journal.going(LEASE, subscriber_id)
+    journal.answered(LEASE, 2, OK)
+    journal.abandon()
+
+    assert read(tmp_path) == [Orphan(LEASE, {2: 250}, {1})]
+
+
 def test_records_stay_until_recovery_has_ended_well(tmp_path: Path) -> None:
     journal = Journal.create(tmp_path)
     journal.going(LEASE, 1)

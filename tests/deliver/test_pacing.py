@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis as redis_client
 from sqlalchemy import Engine, select
 
 from newsletter.clock import utc_now
@@ -45,7 +46,8 @@ SENT, WAITING = DeliveryState.SENT, DeliveryState.WAITING
 
 
 @pytest.fixture
-def settings(tmp_path: Path, redis_server: str) -> Settings:
+def settings(tmp_path: Path, redis_server: str, redis: "redis_client.Redis") -> Settings:
+    assert redis.dbsize() == 0
     return settings_for(tmp_path, redis_url=redis_server)
 
 

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import datetime
 import socket
 import ssl
@@ -18,14 +19,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from newsletter.clock import utc_now
-from newsletter.deliver import smtp
+from newsletter.deliver import lane, smtp
 from newsletter.deliver.connections import Connections
 from newsletter.deliver.outcome import Reply
+from newsletter.deliver.single import send_single
 from newsletter.deliver.smtp import (
     AnswerLost,
     ConnectionLost,
     Endpoint,
     Envelope,
+    Parcel,
     SmtpConnection,
     TransportRefused,
 )
@@ -34,6 +37,7 @@ from newsletter.devmail.peer import DevMail, running_devmail
 from newsletter.devmail.script import Close, Endless, Extra, Half, Phase, Rule, Script, Withhold
 from newsletter.devmail.server import Manner
 from newsletter.devmail.session import Credentials, Limits, Terms
+from newsletter.errors import AddressError
 from newsletter.models import Security
 
 T = TypeVar("T")
@@ -43,7 +47,8 @@ BO = Envelope("b-other@mail.harbour.example", "bo@readers.example")
 LETTER = b"Subject: Hi\r\n\r\nGood morning\r\n"
 CREDENTIALS = Credentials("harbour", "pass word é")
 
-pipelining = pytest.mark.parametrize("withheld", ["NOTHING", "PIPELINING"])
+# With BDAT, with DATA, and one command at a time.
+pipelining = pytest.mark.parametrize("withheld", ["NOTHING", "CHUNKING", "PIPELINING"])
 
 
 def endpoint(port: int, **changes: object) -> Endpoint:
@@ -165,7 +170,7 @@ def test_a_refused_sender_is_the_transports_trouble(withheld: str) -> None:
 
 
 @pipelining
-@pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT, Phase.DATA])
+@pytest.mark.parametrize("phase", [Phase.MAIL, Phase.RCPT])
 def test_421_before_content_judges_nobody(phase: Phase, withheld: str) -> None:
     """R-04."""
     closing_down = script.Reply(code=421, text="Closing down")
@@ -206,7 +211,10 @@ def test_421_to_the_dot_is_an_answer_and_ends_the_connection() -> None:
     ],
 )
 def test_trouble_before_content_is_a_lost_connection(phase: Phase, action: script.Action) -> None:
-    with peer_with((phase, action)) as peer, pytest.raises(ConnectionLost):
+    with (
+        peer_with((phase, action), withheld="CHUNKING") as peer,
+        pytest.raises(ConnectionLost),
+    ):
         send(endpoint(peer.port), ADA)
 
 
@@ -353,7 +361,10 @@ def test_answers_that_nobody_asked_for_end_the_connection_before_content() -> No
 
 
 def test_an_answer_to_content_that_came_before_the_content_is_not_believed() -> None:
-    with peer_with((Phase.DATA, Extra())) as peer, pytest.raises(ConnectionLost):
+    with (
+        peer_with((Phase.DATA, Extra()), withheld="CHUNKING") as peer,
+        pytest.raises(ConnectionLost),
+    ):
         send(endpoint(peer.port), ADA)
 
 
@@ -429,6 +440,135 @@ def test_a_reply_in_no_known_encoding_is_still_read() -> None:
         [reply] = send(endpoint(port), ADA)
 
     assert reply == Reply(550, "5.1.1", "naïn\n\ufffd\ufffd!")
+
+
+@pytest.mark.parametrize(
+    "address", ["a>\r\nRCPT TO:<b@x.example", "a b@x.example", "a\n@x.example"]
+)
+def test_no_envelope_holds_an_address_that_would_end_its_command(address: str) -> None:
+    for mail_from, rcpt_to in ((address, ADA.rcpt_to), (ADA.mail_from, address)):
+        with pytest.raises(AddressError):
+            Envelope(mail_from, rcpt_to)
+
+
+# BDAT
+
+
+CHUNKING = ("PIPELINING", "ENHANCEDSTATUSCODES", "CHUNKING")
+
+
+@pytest.fixture
+def _all_servers_may_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "_no_chunks", set())
+
+
+def read_chunk(wire: SocketIO) -> bytes:
+    command, octets = wire.readline(), b""
+    size = int(command.removeprefix(b"BDAT ").removesuffix(b" LAST\r\n"))
+    while len(octets) < size:
+        octets += wire.read(size - len(octets)) or b""
+    return octets
+
+
+@pytest.mark.usefixtures("_all_servers_may_chunk")
+def test_content_goes_out_as_one_chunk_as_soon_as_its_envelope_is_accepted() -> None:
+    heard: list[bytes] = []
+
+    def talk(_: socket.socket, wire: SocketIO) -> None:
+        greet(wire, *CHUNKING)
+        heard.extend(wire.readline().split(b":")[0] for _ in range(2))
+        wire.write(b"250 2.1.0 fine\r\n250 2.1.5 fine\r\n")
+        heard.append(read_chunk(wire))
+        wire.write(b"250 2.0.0 taken\r\n")
+        wire.readline()
+
+    with raw_server(talk) as port:
+        [reply] = send(endpoint(port), ADA, content=b"a\r\n.\r\n..b\r\n")
+
+    assert reply.code == 250
+    assert heard == [b"MAIL FROM", b"RCPT TO", b"a\r\n.\r\n..b\r\n"]
+
+
+@pytest.mark.usefixtures("_all_servers_may_chunk")
+@pytest.mark.parametrize("code", [500, 502, 503, 504])
+def test_a_server_that_cannot_do_what_it_offers_gets_data_from_then_on(code: int) -> None:
+    def talk(_: socket.socket, wire: SocketIO) -> None:
+        greet(wire, *CHUNKING)
+        wire.readline(), wire.readline()
+        wire.write(b"250 2.1.0 fine\r\n250 2.1.5 fine\r\n")
+        read_chunk(wire)
+        wire.write(f"{code} 5.5.1 what?\r\n".encode())
+        assert wire.readline() == b"RSET\r\n"
+        wire.write(b"250 2.0.0 forgotten\r\n")
+        take_with_data(wire)
+        wire.readline()
+
+    def talk_again(_: socket.socket, wire: SocketIO) -> None:
+        greet(wire, *CHUNKING)
+        take_with_data(wire)
+        wire.readline()
+
+    with raw_server(talk, talk_again) as port:
+        [first] = send(endpoint(port), ADA)
+        [second] = send(endpoint(port), BO)
+
+    assert (first.code, second.code) == (250, 250)
+
+
+def take_with_data(wire: SocketIO) -> None:
+    assert [wire.readline()[:4] for _ in range(3)] == [b"MAIL", b"RCPT", b"DATA"]
+    wire.write(b"250 2.1.0 fine\r\n250 2.1.5 fine\r\n354 go on\r\n")
+    while wire.readline() != b".\r\n":
+        pass
+    wire.write(b"250 2.0.0 taken\r\n")
+
+
+@pytest.mark.usefixtures("_all_servers_may_chunk")
+@pytest.mark.parametrize("answer", [b"250 taken\r\n", b"250 2.1.5 fine\r\n"])
+def test_a_chunks_answer_that_may_be_about_something_else_is_not_believed(answer: bytes) -> None:
+    def talk(_: socket.socket, wire: SocketIO) -> None:
+        greet(wire, *CHUNKING)
+        wire.readline(), wire.readline()
+        wire.write(b"250 2.1.0 fine\r\n250 2.1.5 fine\r\n")
+        read_chunk(wire)
+        wire.write(answer)
+        wire.readline()
+
+    with raw_server(talk) as port, pytest.raises(AnswerLost):
+        send(endpoint(port), ADA)
+
+
+@pytest.mark.usefixtures("_all_servers_may_chunk")
+def test_where_envelopes_are_answered_without_codes_the_content_waits_for_354() -> None:
+    def talk(_: socket.socket, wire: SocketIO) -> None:
+        greet(wire, *CHUNKING)
+        wire.readline(), wire.readline()
+        wire.write(b"250 fine\r\n250 fine\r\n")
+        assert wire.readline() == b"DATA\r\n"
+        wire.write(b"354 go on\r\n")
+        while wire.readline() != b".\r\n":
+            pass
+        wire.write(b"250 taken\r\n")
+        wire.readline()
+
+    with raw_server(talk) as port:
+        [reply] = send(endpoint(port), ADA)
+
+    assert reply.code == 250
+
+
+# Patience
+
+
+def test_a_server_that_drips_does_not_hold_a_connection_for_longer_than_an_answer_may_take() -> (
+    None
+):
+    """F-19: not the octets count, but the answer."""
+    with (
+        peer_with((Phase.AFTER_DOT, script.Drip(seconds=0.2))) as peer,
+        pytest.raises(AnswerLost),
+    ):
+        send(endpoint(peer.port, dot_seconds=0.5), ADA)
 
 
 # Security
@@ -578,6 +718,45 @@ def test_it_signs_in_with_what_is_offered(offered: str) -> None:
         assert heard == [b"AUTH LOGIN\r\n", b"aGFyYm91cg==\r\n", b"c2VjcmV0\r\n"]
 
 
+def test_it_signs_in_with_an_access_token() -> None:
+    heard: list[bytes] = []
+
+    def talk(_: socket.socket, wire: SocketIO) -> None:
+        greet(wire, "AUTH PLAIN XOAUTH2")
+        heard.append(wire.readline())
+        wire.write(b"235 2.7.0 welcome\r\n")
+        wire.readline()
+
+    where = {"username": "harbour", "password": "token", "mechanism": "xoauth2"}
+    with raw_server(talk) as port:
+        send(endpoint(port, **where))
+
+    [line] = heard
+    assert line.startswith(b"AUTH XOAUTH2 ")
+    assert base64.b64decode(line.split()[2]) == b"user=harbour\1auth=Bearer token\1\1"
+
+
+def test_a_token_that_is_not_taken_is_the_transports_trouble() -> None:
+    """The challenge says why; the refusal comes once it is answered with nothing."""
+    heard: list[bytes] = []
+
+    def talk(_: socket.socket, wire: SocketIO) -> None:
+        greet(wire, "AUTH XOAUTH2")
+        wire.readline()
+        wire.write(b"334 eyJzdGF0dXMiOiI0MDEifQ==\r\n")
+        heard.append(wire.readline())
+        wire.write(b"535 5.7.8 token expired\r\n")
+        wire.readline()
+
+    where = {"username": "harbour", "password": "s3cret-token", "mechanism": "xoauth2"}
+    with raw_server(talk) as port, pytest.raises(TransportRefused) as caught:
+        send(endpoint(port, **where))
+
+    assert heard == [b"\r\n"]
+    assert (caught.value.phase, caught.value.reply.code) == (smtp.Phase.AUTH, 535)
+    assert "s3cret-token" not in str(caught.value)
+
+
 def test_a_wrong_password_is_the_transports_trouble_and_is_not_shown() -> None:
     terms = Terms(credentials=CREDENTIALS)
     where = {"username": "harbour", "password": "hunter2"}
@@ -607,7 +786,7 @@ def test_idle_connections_are_used_again_and_dead_ones_are_not() -> None:
             connections.give_back(first, most_messages=10)
             second = await connections.take(where)
             assert second is not first
-            await second.send(ADA, LETTER, before_content=lambda: None)
+            await send_single(second, Parcel(ADA, LETTER), before_content=lambda: None)
             connections.give_back(second, most_messages=1)
             third = await connections.take(where)
             assert third is not second

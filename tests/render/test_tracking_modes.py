@@ -4,6 +4,11 @@ import email
 import email.policy
 import re
 
+import pytest
+
+from newsletter.checks.draft import make_draft
+from newsletter.checks.registry import run_checks
+from newsletter.compose.findings import Severity
 from newsletter.models import Tracking
 from newsletter.render.compiled import Compiled
 from newsletter.render.message import Assembler
@@ -12,6 +17,7 @@ from tests.render.factory import (
     EDITION_ID,
     MORNING,
     TOKENS,
+    make_briefing,
     make_compiled,
     make_masthead,
     make_recipient,
@@ -73,6 +79,15 @@ def test_a_test_mail_of_an_anonymous_list_counts_as_little_as_any() -> None:
     _, html = mail(Tracking.ANONYMOUS, FIRST_TEST_READER + 1)
 
     assert all(ref.is_test for ref in [*clickers(html), *openers(html)])
+
+
+@pytest.mark.parametrize("tracking", list(Tracking))
+def test_no_choice_of_tracking_blocks_the_sending(tracking: Tracking) -> None:
+    compiled = make_compiled(masthead=make_masthead(tracking=tracking))
+
+    findings = run_checks(make_draft(make_briefing(), compiled, tokens=TOKENS, date=MORNING))
+
+    assert [found.code for found in findings if found.severity is Severity.ERROR] == []
 
 
 def test_what_was_compiled_before_there_was_a_choice_is_tracked() -> None:

@@ -27,13 +27,13 @@ def upgrade() -> None:
         sa.Column("retired_at", sa.DateTime(timezone=True), nullable=True),
     ):
         op.add_column("list", column)
-    for column in (
+    for known in (
         sa.Column("delivery_time", sa.Time(), nullable=True),
         sa.Column("break_until", sa.Date(), nullable=True),
         sa.Column("own_fields", sa.SmallInteger(), nullable=False, server_default="0"),
         sa.Column("import_id", sa.Integer(), nullable=True),
     ):
-        op.add_column("subscriber", column)
+        op.add_column("subscriber", known)
     op.add_column("subscription", sa.Column("import_id", sa.Integer(), nullable=True))
     _sections()
     _attributes()
