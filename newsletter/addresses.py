@@ -110,8 +110,13 @@ def _keyed_hash() -> "hashlib.blake2b":
 
 def address_hash(address: Address) -> bytes:
     """A keyed 16-byte hash: what a suppression keeps instead of the address, after erasure too."""
+    return key_hash(address.key)
+
+
+def key_hash(key: str) -> bytes:
+    """The same of an `Address.key`."""
     mac = _keyed_hash().copy()
-    mac.update(address.key.encode())
+    mac.update(key.encode())
     return mac.digest()
 
 

@@ -29,17 +29,18 @@ def post(
     data: Mapping[str, Any],
     list_id: int | None = None,
     dedupe: str | None = None,
+    reference: str | None = None,
     now: datetime,
 ) -> int | None:
     """The new mail's id; None when one with the same `dedupe` was posted before.
 
     `list_id` is the list whose sender and transport it leaves with. `dedupe` has 120 characters at
-    most.
+    most. `reference`, if somebody must know it, is of as many bytes as the random one.
     """
     insert = insert_or_ignore(session, SystemMail).returning(SystemMail.id)
     row = {
         # Hexadecimal, since some servers fold return paths to lower case.
-        "reference": secrets.token_hex(REFERENCE_BYTES),
+        "reference": reference or secrets.token_hex(REFERENCE_BYTES),
         "kind": kind,
         "to_address": str(to),
         "list_id": list_id,

@@ -34,6 +34,8 @@ class Job(StrEnum):
     RESOLVE_DOMAINS = "newsletter.resolve_domains"
     SEND_SYSTEM_MAIL = "newsletter.send_system_mail"
     FORGET_SYSTEM_MAIL = "newsletter.forget_system_mail"
+    ANSWER_SIGNUPS = "newsletter.answer_signups"
+    FORGET_SIGNUPS = "newsletter.forget_signups"
 
 
 QUEUE_OF = {
@@ -45,6 +47,8 @@ QUEUE_OF = {
     Job.RESOLVE_DOMAINS: Queue.UPKEEP,
     Job.SEND_SYSTEM_MAIL: Queue.SYSTEM,
     Job.FORGET_SYSTEM_MAIL: Queue.UPKEEP,
+    Job.ANSWER_SIGNUPS: Queue.SYSTEM,
+    Job.FORGET_SIGNUPS: Queue.UPKEEP,
 }
 
 

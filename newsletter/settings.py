@@ -10,6 +10,7 @@ import re
 import shutil
 import tempfile
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -99,6 +100,10 @@ class Settings(BaseSettings):
     """Whoever shows it as a bearer token may read the metrics."""
     metrics_port: int | None = Field(default=None, ge=1, le=65_535)
     """Where a worker's main process answers scrapes; None: nowhere."""
+    trusted_proxies: str | None = None
+    """Whose X-Forwarded-For is believed; addresses or networks, comma separated."""
+    signups_per_hour: int = Field(default=1000, ge=1)
+    """Over all forms and web processes; one form alone takes half of them."""
     clock_shift_path: Path | None = None
     """A file with the seconds that this system's clock is to be wrong by: a drill sets it."""
 
@@ -135,6 +140,7 @@ class Settings(BaseSettings):
         "messages_per_second",
         "metrics_token",
         "metrics_port",
+        "trusted_proxies",
         "clock_shift_path",
         mode="before",
     )
@@ -148,6 +154,17 @@ class Settings(BaseSettings):
         if value and not all(_ADDRESS.fullmatch(each.strip()) for each in value.split(",")):
             message = "write it as desk@example.org,chief@example.org"
             raise ValueError(message)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_trusted_proxies(cls, value: str | None) -> str | None:
+        try:
+            for each in (value or "").split(","):
+                ip_network(each.strip() or "::1", strict=False)
+        except ValueError as error:
+            message = "write addresses or networks, as in 127.0.0.1,10.0.0.0/8"
+            raise ValueError(message) from error
         return value
 
     @field_validator("database_url")

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -22,9 +23,14 @@ FIRST_TEST_READER = 1 << 47
 NOBODY = 0
 """The reader in the links of a list that counts without names; no subscriber has this number."""
 RETURN_PATH_MAC_BYTES = 10  # keeps the local part of a return path below 64 octets
-MASK_BYTES = 14  # as long as the longest ids; shorter ones take the first of them
+MASK_BYTES = 14  # as long as the longest ids; shorter ones take the first of them, hashes need none
+HASH_BYTES = 16
+"""Of an address, as `newsletter.addresses` makes it."""
+REFERENCE_BYTES = 12
+"""Of what a confirmation names, written in hexadecimal."""
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Purpose(StrEnum):
@@ -34,6 +40,9 @@ class Purpose(StrEnum):
     VIEW = "view"
     MESSAGE_ID = "message-id"
     RETURN_PATH = "return-path"
+    FORM = "form"
+    CONFIRM = "confirm"
+    REFUSE = "refuse"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +195,32 @@ class Tokens:
             raise _unknown() from error
         ids = self._opened(Purpose.RETURN_PATH, sealed, 10)
         return DeliveryRef(int.from_bytes(ids[:4]), int.from_bytes(ids[4:]))
+
+    def form(self, shown_at: datetime) -> str:
+        """Says when a form was shown: who fills in a form takes their time."""
+        milliseconds = (shown_at - _EPOCH) // timedelta(milliseconds=1)
+        return _base64(self._seal[Purpose.FORM](milliseconds.to_bytes(6))).decode()
+
+    def read_form(self, token: str) -> datetime:
+        """Raises `TokenError` for anything that `form` did not make."""
+        ids = self._opened(Purpose.FORM, _unbase64(token), 6)
+        return _EPOCH + timedelta(milliseconds=int.from_bytes(ids))
+
+    def confirmation(self, reference: str) -> str:
+        """39 characters of `[A-Za-z0-9_-]`, for the reference of one request."""
+        return _base64(self._seal[Purpose.CONFIRM](bytes.fromhex(reference))).decode()
+
+    def read_confirmation(self, token: str) -> str:
+        """Raises `TokenError` for anything that `confirmation` did not make."""
+        return self._opened(Purpose.CONFIRM, _unbase64(token), REFERENCE_BYTES).hex()
+
+    def refusal(self, address_hash: bytes) -> str:
+        """44 characters of `[A-Za-z0-9_-]`; good for as long as its key, since nobody stores it."""
+        return _base64(self._seal[Purpose.REFUSE](address_hash)).decode()
+
+    def read_refusal(self, token: str) -> bytes:
+        """Raises `TokenError` for anything that `refusal` did not make."""
+        return self._opened(Purpose.REFUSE, _unbase64(token), HASH_BYTES)
 
     def _opened(self, purpose: Purpose, sealed: bytes, ids_length: int) -> bytes:
         mac_bytes = RETURN_PATH_MAC_BYTES if purpose is Purpose.RETURN_PATH else MAC_BYTES

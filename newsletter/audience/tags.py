@@ -1,5 +1,6 @@
 """Tags: puts words on people, and takes them off again."""
 
+import csv
 from collections.abc import Collection, Iterable
 from datetime import datetime
 
@@ -64,6 +65,12 @@ def read_tag(text: str) -> str:
     if "," in text:
         refuse("tags", "write each without a comma in it")
     return read_line("tags", text.casefold(), longest=LONGEST_TAG)
+
+
+def read_tags(text: str) -> tuple[str, ...]:
+    """Tags with commas between them, and quotes around them or not. Raises `InputError`."""
+    tags = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(dict.fromkeys(read_tag(tag) for tag in tags if tag.strip()))
 
 
 def _written(tags: Collection[str]) -> dict[str, str]:

@@ -49,6 +49,9 @@ for i = 2, #KEYS do
   local others, was_sending, free_at = others_at(key)
 
   local slots = math.max(0, math.min(slots_wanted, slot_limit - others.slots))
+  if slot_limit > 0 and slots == 0 then
+    rate_wanted = 0  -- nothing to send it over: let those have it who can
+  end
   local rate = math.max(0, math.min(rate_wanted, rate_limit - others.rate))
   if others.hungry then
     local fair = math.max(rate_limit / (others.count + 1), rate_limit - others.wanted)
@@ -63,7 +66,7 @@ for i = 2, #KEYS do
   else
     redis.call("HDEL", key, "free_at")
   end
-  if slots_wanted > 0 or rate_wanted > 0 or slots_used > 0 then
+  if slots > 0 or rate_wanted > 0 or slots_used > 0 then
     -- What is still used counts until it is not, whatever the process was granted now.
     local value = string.format("%d %.6f %.6f %d", math.max(slots, slots_used), rate, rate_wanted, now + length)
     redis.call("HSET", key, process, value)

@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from newsletter.drill.evidence import (
 from newsletter.drill.invariants import Allowance, Evidence
 from newsletter.drill.people import BRIEFING, PROVIDERS
 from newsletter.drill.rig import CONNECTIONS, DELIVERERS, Rig
+from newsletter.errors import StateError
 from newsletter.models import (
     Batch,
     BatchState,
@@ -126,7 +128,8 @@ class Scene:
         now = utc_now()
         with transaction(self.rig.engine) as session:
             for each in open_holds(session, now=now):
-                lift(session, each.id, by="drill", now=now)
+                with suppress(StateError):  # a probe may lift it meanwhile
+                    lift(session, each.id, by="drill", now=now)
             if get_edition(session, self.edition_id).state is EditionState.PAUSED:
                 schedule.resume(session, self.edition_id)
 

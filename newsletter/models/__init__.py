@@ -25,6 +25,7 @@ from newsletter.models.delivery import (
 )
 from newsletter.models.dkim import DkimAlgorithm, DkimKey
 from newsletter.models.edition import (
+    ON_THE_WEB,
     CompiledEdition,
     Edition,
     EditionList,
@@ -33,6 +34,7 @@ from newsletter.models.edition import (
     Revision,
 )
 from newsletter.models.event import Engagement, Event, EventKind, IngestCursor
+from newsletter.models.importing import Import, ImportChunk, ImportLine, ImportState, LegalBasis
 from newsletter.models.installation import THE_ONE, Installation
 from newsletter.models.rollup import EditionFigures, ExclusionFigures, LinkFigures
 from newsletter.models.route import OTHER, Pace, Route, WarmUp, WarmUpDay
@@ -48,6 +50,7 @@ from newsletter.models.schedule import (
 )
 from newsletter.models.section import MOST_SECTIONS, ListSection
 from newsletter.models.settlement import Evidence, Settlement
+from newsletter.models.signup import Invitation, RequestAnswer, RequestKind, SignupRequest
 from newsletter.models.subscriber import Domain, DomainVerdict, OwnField, Subscriber, Zone
 from newsletter.models.subscription import (
     ConsentEvent,
@@ -83,6 +86,7 @@ __all__ = [
     "LONGEST_TAG",
     "MOST_SECTIONS",
     "NO_BATCH",
+    "ON_THE_WEB",
     "OTHER",
     "THE_ONE",
     "Alarm",
@@ -120,8 +124,14 @@ __all__ = [
     "Hold",
     "HoldAction",
     "HoldScope",
+    "Import",
+    "ImportChunk",
+    "ImportLine",
+    "ImportState",
     "IngestCursor",
     "Installation",
+    "Invitation",
+    "LegalBasis",
     "Link",
     "LinkFigures",
     "ListSection",
@@ -137,11 +147,14 @@ __all__ = [
     "Reason",
     "RecipientOfTests",
     "ReplyClass",
+    "RequestAnswer",
+    "RequestKind",
     "Revision",
     "Route",
     "RuleMatch",
     "Security",
     "Settlement",
+    "SignupRequest",
     "Slot",
     "SlotHoliday",
     "Subscriber",

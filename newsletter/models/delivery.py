@@ -78,10 +78,6 @@ class ReplyClass(StrEnum):
         """The address is at fault, not we, the content or the weather."""
         return self.value.startswith("hard.")
 
-    @property
-    def is_block(self) -> bool:
-        return self.value.startswith("block.")
-
 
 class Delivery(Model):
     """Narrow on purpose: there is one for every reader of every edition.

@@ -29,6 +29,10 @@ class EditionState(StrEnum):
     CANCELLED = "cancelled"
 
 
+ON_THE_WEB = (EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)
+"""States in which anybody may read an edition, once it was begun."""
+
+
 class Edition(Model):
     __tablename__ = "edition"
 
@@ -40,7 +44,7 @@ class Edition(Model):
     approved_revision: Mapped[int | None] = mapped_column(SmallInteger)
     """None: nobody approved the content as it stands."""
     transport_id: Mapped[int | None] = mapped_column(ForeignKey("transport.id"))
-    """Frozen at approval."""
+    """The first of what it may leave through, frozen at approval; all of it is in `edition_transport`."""
     created_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]

@@ -63,7 +63,7 @@ class MailingList(Model):
         default=OnUncertain.HOLD, server_default=OnUncertain.HOLD.value
     )
     transport_id: Mapped[int | None] = mapped_column(ForeignKey("transport.id"))
-    """None: the installation's first transport."""
+    """Of an older version, which had one for a list; now there is `list_transport`."""
     created_at: Mapped[datetime]
     retired_at: Mapped[datetime | None]
     """From then on it has no new subscriptions and no new editions; links in its mail still work."""
@@ -100,6 +100,8 @@ class ConsentKind(StrEnum):
     """Somebody asked for it; it holds once the person has confirmed."""
     CONFIRMED = "confirmed"
     UNSUBSCRIBED = "unsubscribed"
+    IMPORT_UNDONE = "import undone"
+    """An admin took back the import that had subscribed them; they themselves said nothing."""
 
 
 class ConsentEvent(Model):

@@ -15,6 +15,12 @@ class SystemMailKind(StrEnum):
 
     TEST = "test"
     ALARM = "alarm"
+    CONFIRM = "confirm"
+    WELCOME = "welcome"
+    ALREADY = "already"
+    """Who asks for a list that they get already."""
+    LINK = "link"
+    INVITE = "invite"
 
 
 class SystemMailState(StrEnum):

@@ -23,6 +23,8 @@ class SubscriberTag(Model):
     subscriber_id: Mapped[int] = mapped_column(
         BigId, ForeignKey("subscriber.id", ondelete="CASCADE"), primary_key=True
     )
+    import_id: Mapped[int | None]
+    """The import that put it there; None: no import did."""
 
     # A person's own page, and erasure, look tags up by person.
     __table_args__ = (Index(None, "subscriber_id"),)

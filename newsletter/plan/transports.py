@@ -149,14 +149,9 @@ def freeze_choice(
     return transports
 
 
-def first_transport(session: Session, *, prefer: int | None = None) -> Transport:
-    """The preferred one, else the installation's first.
-
-    Raises `NotFoundError` when nobody set one up.
-    """
-    transport = session.scalar(
-        select(Transport).order_by(Transport.id != (prefer or 0), Transport.id).limit(1)
-    )
+def first_transport(session: Session) -> Transport:
+    """The installation's first. Raises `NotFoundError` when nobody set one up."""
+    transport = session.scalar(select(Transport).order_by(Transport.id).limit(1))
     if transport is None:
         raise NotFoundError(_NONE)
     return transport

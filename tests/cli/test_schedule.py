@@ -1,7 +1,7 @@
 """Scheduling, slots and alarms as a person at a terminal meets them."""
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -162,7 +162,8 @@ def test_a_slot_on_no_weekday_is_refused(edition_id: int) -> None:
 def test_alarms_are_shown(edition_id: int) -> None:
     quiet = CliRunner().invoke(alarm.command, ["list"])
     newsletter_slot("set", "harbour", "--days=daily", "--at=00:00", "--zone=UTC")
-    raise_alarms(get_engine(), now=utc_now() + timedelta(days=1))
+    midnight = datetime.combine(TOMORROW + timedelta(days=1), time(), UTC)
+    raise_alarms(get_engine(), now=midnight - timedelta(minutes=30))
 
     shown = CliRunner().invoke(alarm.command, ["list", "--days", "1"])
 

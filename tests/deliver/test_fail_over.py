@@ -125,6 +125,8 @@ def test_r43_the_other_transport_takes_over_and_nobody_loses_an_attempt(
         room = Newsroom(engine, settings, bad.port, good.port, readers=150)
 
         room.drain()
+        make_all_due(engine, room.edition)
+        room.drain()
 
         [held] = room.holds()
         assert (held.rule, held.transport_id) == ("R-43", room.transports[0])

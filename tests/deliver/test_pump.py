@@ -194,3 +194,42 @@ def test_lost_bells_are_rung_again(
 
     assert rung(redis, Queue.UPKEEP) == [(Job.PLAN_EDITION, {"edition_id": unplanned})]
     assert rung(redis, Queue.DELIVER) == [(Job.DRAIN, {})] * 3
+
+
+def test_a_scheduled_edition_is_begun_when_its_wave_is_near_and_not_before(
+    engine: Engine, folder: Path, tmp_path: Path, redis: "redis_client.Redis"
+) -> None:
+    scheduled = approved_edition(
+        engine, settings_for(tmp_path), [add_list(engine)], add_transport(engine, 25)
+    )
+    with transaction(engine) as session:
+        schedule.send_at(session, scheduled, NOW + timedelta(hours=1), now=NOW)
+    redis.flushall()
+
+    pump.turn(engine, folder, now=NOW + timedelta(minutes=49))
+    assert edition_of(engine, scheduled).state is EditionState.SCHEDULED
+    assert rung(redis, Queue.UPKEEP) == []
+
+    pump.turn(engine, folder, now=NOW + timedelta(minutes=50))
+    assert edition_of(engine, scheduled).state is EditionState.SENDING
+    assert (Job.PLAN_EDITION, {"edition_id": scheduled}) in rung(redis, Queue.UPKEEP)
+
+
+def test_a_wave_that_is_far_off_rings_no_bell(
+    engine: Engine, folder: Path, tmp_path: Path, redis: "redis_client.Redis"
+) -> None:
+    scheduled = approved_edition(
+        engine, settings_for(tmp_path), [add_list(engine)], add_transport(engine, 25)
+    )
+    due_at = NOW + timedelta(minutes=5)
+    with transaction(engine) as session:
+        schedule.send_at(session, scheduled, due_at, now=NOW)
+    pump.turn(engine, folder, now=NOW)
+    planner.plan_edition(engine, scheduled, now=NOW)
+    redis.flushall()
+
+    pump.turn(engine, folder, now=NOW + timedelta(minutes=1))
+    assert rung(redis, Queue.UPKEEP) == []
+
+    pump.turn(engine, folder, now=due_at)  # the sweep
+    assert rung(redis, Queue.UPKEEP) == [(Job.PLAN_EDITION, {"edition_id": scheduled})]

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -22,7 +24,7 @@ from newsletter.plan.rates import Rate
 from newsletter.redis import impatient_redis
 from newsletter.stack.broker import Broker
 from newsletter.stack.ports import free_port
-from tests.deliver.throttled import a_reader
+from tests.deliver.throttled import PROCESSES, a_reader
 from tests.newsroom import add_transport
 
 ACCEPTED = Reply(250, "2.0.0", "Ok")
@@ -403,29 +405,34 @@ def test_r21_several_processes_keep_to_one_limit_and_a_killed_one_leaves_its_par
     route = str(scene.routes["google"])
     with running_sink() as (sink, port):
         command = [sys.executable, "-m", "tests.deliver.throttled", database_url]
-        children = [
-            subprocess.Popen([*command, scene.redis_url, str(port), route]) for _ in range(3)
-        ]
+        parent = subprocess.Popen(
+            [*command, scene.redis_url, str(port), route],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert parent.stdout is not None
+        workers = [int(parent.stdout.readline()) for _ in range(PROCESSES)]
         try:
             assert eventually(lambda: len(sink.came) > 300, seconds=40), len(sink.came)
             # Whoever holds the connections is killed; the others follow when its leases ran out.
-            killed_at = kill_the_busy_one(sink, children)
+            killed_at = kill_the_busy_one(sink, workers)
             assert eventually(
                 lambda: sum(at > killed_at + 0.2 for at in sink.came) > 100, seconds=20
             )
         finally:
-            for child in children:
-                child.kill()
-                child.wait()
+            for worker in workers:
+                os.kill(worker, signal.SIGKILL)
+            parent.communicate()
 
     assert sink.most <= 5
     assert most_in_a_second(sink.came) <= 1.05 * 400
 
 
-def kill_the_busy_one(sink: Sink, children: list["subprocess.Popen[bytes]"]) -> float:
-    """Kill children one after the other until the sink hears nothing; returns when it was so."""
-    for child in children[:-1]:
-        child.kill()
+def kill_the_busy_one(sink: Sink, workers: list[int]) -> float:
+    """Kill one after the other until the sink hears nothing; returns when it was so."""
+    for worker in workers[:-1]:
+        os.kill(worker, signal.SIGKILL)
         killed_at = time.monotonic()
         time.sleep(0.3)
         if not any(at > killed_at + 0.1 for at in sink.came):

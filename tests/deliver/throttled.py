@@ -1,9 +1,11 @@
-"""A process that sends through a throttle: `python -m tests.deliver.throttled DATABASE REDIS PORT`.
+"""Processes that send through a throttle: `python -m tests.deliver.throttled DATABASE REDIS PORT ROUTE`.
 
-It stands for a worker: lanes that open a connection for each message and await the answer.
+Each stands for a worker: lanes that open a connection for each message and await the answer. Their
+ids are written to standard output, one a line; they are children of one process, as workers are.
 """
 
 import asyncio
+import os
 import sys
 from datetime import date
 
@@ -16,6 +18,7 @@ from newsletter.models import Transport
 from newsletter.redis import impatient_redis
 
 READERS = 20_000
+PROCESSES = 3
 LEASE_SECONDS = 1.0
 TICK_SECONDS = 0.1
 ACCEPTED = Reply(250, "2.0.0", "Ok")
@@ -52,8 +55,7 @@ async def send_all(gate: Gate, readers: list[Reader], port: int) -> None:
         under_way.add(asyncio.create_task(send(gate, reader, port)))
 
 
-def main() -> None:
-    database_url, redis_url, port, route = sys.argv[1:]
+def work(database_url: str, redis_url: str, port: str, route: str) -> None:
     engine = make_engine(database_url)
     with reading(engine) as session:
         transport = session.get_one(Transport, 1)
@@ -68,6 +70,18 @@ def main() -> None:
     readers = [a_reader(number, domain_id=1, route=int(route)) for number in range(READERS)]
     with throttle.open(transport, route=int(route), readers=readers) as gate:
         asyncio.run(send_all(gate, readers, int(port)))
+
+
+def main() -> None:
+    for _ in range(PROCESSES):
+        child = os.fork()
+        if child == 0:
+            work(*sys.argv[1:])
+            return
+        sys.stdout.write(f"{child}\n")
+        sys.stdout.flush()
+    # Whoever is killed keeps its id until all of this ends with the standard input.
+    sys.stdin.read()
 
 
 if __name__ == "__main__":

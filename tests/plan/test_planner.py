@@ -15,8 +15,10 @@ from newsletter.models import (
     Batch,
     Delivery,
     DeliveryState,
+    Domain,
     EditionState,
     Reason,
+    Subscriber,
     SubscriptionStatus,
     Suppression,
     SuppressionReason,
@@ -35,6 +37,7 @@ from tests.newsroom import (
     approved_edition,
     assert_ledger_is_exact,
     edition_of,
+    leave,
     rung,
     sending_edition,
     settings_for,
@@ -263,4 +266,30 @@ def test_an_edition_to_nobody_ends_as_sent(
 
     edition = edition_of(engine, edition_id)
     assert (edition.state, edition.finished_at) == (EditionState.SENT, MORNING)
+    assert_ledger_is_exact(engine, edition_id)
+
+
+def test_a_batch_holds_people_of_one_route(
+    engine: Engine, settings: Settings, transport: int
+) -> None:
+    list_id = add_list(engine)
+    ada, bo, cy, dee = add_readers(engine, list_id, ["ada", "bo", "cy", "dee"])
+    leave(engine, list_id, dee)
+    with transaction(engine) as session:
+        other = Domain(name="others.example", route=3)
+        session.add(other)
+        session.flush()
+        for reader in (ada, cy, dee):
+            session.get_one(Subscriber, reader).domain_id = other.id
+
+    edition_id = sending_edition(engine, settings, [list_id], transport)
+
+    with reading(engine) as session:
+        placed = session.execute(
+            select(Batch.number, Batch.route, Delivery.subscriber_id)
+            .join(Delivery, Delivery.batch == Batch.number)
+            .where(Batch.number != NO_BATCH)
+            .order_by(Batch.number, Delivery.subscriber_id)
+        ).all()
+    assert [tuple(row) for row in placed] == [(1, 0, bo), (2, 3, ada), (2, 3, cy)]
     assert_ledger_is_exact(engine, edition_id)

@@ -23,9 +23,9 @@ _BEFORE_CONTENT = (
     Phase.AUTH,
     Phase.MAIL,
     Phase.RCPT,
-    Phase.DATA,
 )
-_WITH_CONTENT = (Phase.BODY, Phase.DOT, Phase.AFTER_DOT)
+# With CHUNKING (RFC 3030) the content is on the wire as soon as it is announced.
+_WITH_CONTENT = (Phase.DATA, Phase.BODY, Phase.DOT, Phase.AFTER_DOT)
 _LATE_SECONDS = DOT_SECONDS + 1.0
 _STORM = 60
 _LONG_LINE_BYTES = 10_000_000
@@ -92,15 +92,14 @@ def babble(scene: Scene) -> None:
         (Phase.MAIL, strange),
         (Phase.RCPT, endless_line),
         (Phase.RCPT, Extra(count=2)),
-        (Phase.DATA, Extra(count=2, code=550)),
-        (Phase.DATA, Endless()),
         (Phase.AFTER_DOT, Extra(count=3)),
         (Phase.AFTER_DOT, strange),
     )
-    scene.allowed.uncertain += _TIMES * len(with_content)
+    scene.allowed.uncertain += _TIMES * (len(with_content) + 1)
     scene.send(
         *(_some_time_on(scene, phase, action) for phase, action in before_content),
         *(_some_time_on(scene, Phase.AFTER_DOT, action) for action in with_content),
+        _some_time_on(scene, Phase.DATA, Endless()),
     )
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from newsletter.devmail.script import Delay, Phase, Rule
 from newsletter.drill.rig import CONNECTIONS, DELIVERERS, LEASE_SECONDS
 from newsletter.drill.scene import FROZEN, Scene
+from newsletter.errors import NewsletterError
 from newsletter.models import Batch
 
 _BEHIND_SECONDS = 0.4
@@ -144,16 +145,25 @@ def run_out_of_memory(scene: Scene) -> None:
         _kill_child(scene, name)
         return
     scene.approve()
+    killed = scene.rig.child_process(name)
     _kill_child(scene, name)
-    scene.until(lambda: scene.rig.child_process(name) is not None)
-    child = scene.rig.child_process(name)
-    assert child is not None
+    child = _successor(scene, name, killed)
     with suppress(ProcessLookupError):
         _limit(child, _address_space(child) + scene.dice.randrange(_MOST_HEADROOM_BYTES))
     scene.press_send()
     time.sleep(_MEMORY_SECONDS)
     with suppress(ProcessLookupError):
         _limit(child, resource.RLIM_INFINITY)
+
+
+def _successor(scene: Scene, name: str, killed: int | None) -> int:
+    """The process that delivers in place of the one that was killed."""
+    scene.until(lambda: scene.rig.child_process(name) not in (None, killed))
+    child = scene.rig.child_process(name)
+    if child is None:
+        message = f"{name} has no process to deliver any more"
+        raise NewsletterError(message)
+    return child
 
 
 def _limit(pid: int, octets: int) -> None:

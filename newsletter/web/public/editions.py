@@ -9,11 +9,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from newsletter.db import reading
-from newsletter.models import CompiledEdition, Edition, EditionList, EditionState
+from newsletter.models import ON_THE_WEB, CompiledEdition, Edition, EditionList
 from newsletter.render.compiled import Compiled, edition_page
 from newsletter.web.deps import deps_of
-
-SHOWN = (EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)
 
 # The page is a letter: styles stand in its elements, pictures come from anywhere, nothing runs.
 LETTER_POLICY = (
@@ -65,7 +63,7 @@ def _form_of(public_id: str) -> Select[bytes]:
         )
         .where(
             Edition.public_id == public_id,
-            Edition.state.in_(SHOWN),
+            Edition.state.in_(ON_THE_WEB),
             Edition.started_at.is_not(None),  # a schedule may be paused before it begins
         )
         .order_by(EditionList.position)
