@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter import metrics
+from newsletter.audience.importing import run_waiting
 from newsletter.clock import utc_now
 from newsletter.db import get_engine
 from newsletter.deliver.post_office import PostOffice
@@ -39,6 +40,17 @@ _stopping = multiprocessing.Event()
 _ended = threading.Event()
 _sender: Sender | None = None
 _post_office: PostOffice | None = None
+_importer: threading.Thread | None = None
+
+
+def import_files() -> None:
+    """Import what waits, beside this process's other jobs: a large file takes minutes, and the pump
+    must not wait for it. Dying in the middle costs nothing but a slice.
+    """
+    global _importer
+    if _importer is None or not _importer.is_alive():
+        _importer = threading.Thread(target=_import_waiting, name="importer", daemon=True)
+        _importer.start()
 
 
 def drain() -> None:
@@ -109,6 +121,16 @@ def _end(**_: Any) -> None:
     if _post_office is not None:
         _post_office.close()
     metrics.forget_process(os.getpid())
+
+
+def _import_waiting() -> None:
+    def should_stop() -> bool:
+        return _ended.is_set() or _stopping.is_set()
+
+    try:
+        run_waiting(get_engine(), now=utc_now(), should_stop=should_stop)
+    except SQLAlchemyError as error:
+        logger.warning("database out of reach", extra={"error": type(error).__name__})
 
 
 def _look_for_work() -> None:

@@ -1,5 +1,7 @@
 """Every task: named by its Job, and a line over the stage that does the work."""
 
+from newsletter.audience.answers import answer_requests
+from newsletter.audience.signup import forget_requests
 from newsletter.clock import utc_now
 from newsletter.db import get_engine
 from newsletter.deliver import pump, system_mail
@@ -56,3 +58,18 @@ def send_system_mail() -> None:
 @app.task(name=Job.FORGET_SYSTEM_MAIL)
 def forget_system_mail() -> None:
     system_mail.forget_old(get_engine(), now=utc_now())
+
+
+@app.task(name=Job.ANSWER_SIGNUPS)
+def answer_signups() -> None:
+    answer_requests(get_engine(), settings=get_settings(), now=utc_now())
+
+
+@app.task(name=Job.FORGET_SIGNUPS)
+def forget_signups() -> None:
+    forget_requests(get_engine(), now=utc_now())
+
+
+@app.task(name=Job.IMPORT_FILES)
+def import_files() -> None:
+    process.import_files()

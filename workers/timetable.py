@@ -18,6 +18,24 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(hours=1),
         "options": {"expires": 600},
     },
+    # Somebody waits for the mail, should the bell for it have been lost; one query if nobody does.
+    "answer sign-ups": {
+        "task": Job.ANSWER_SIGNUPS.value,
+        "schedule": timedelta(seconds=5),
+        "options": {"expires": 10},
+    },
+    # What nobody confirmed is kept for a week, an hour more or less.
+    "forget sign-ups": {
+        "task": Job.FORGET_SIGNUPS.value,
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600},
+    },
+    # Takes up imports whose worker has died; a new one rings for itself. One query if there is none.
+    "import files": {
+        "task": Job.IMPORT_FILES.value,
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 50},
+    },
     # A list that wants doubts sent again waits five minutes for each; one more is not noticed.
     "settle doubts": {
         "task": Job.SETTLE_DOUBTS.value,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from newsletter.addresses import parse_address
 from newsletter.audience.consent import subscribe
 from newsletter.audience.history import Origin
-from newsletter.audience.signup import LIFETIME, Visit, one_line
+from newsletter.audience.signup import LIFETIME, Visit, one_line, version_of
 from newsletter.audience.signup_mail import Links, post_welcome
 from newsletter.audience.subscribers import (
     SubscriberChanges,
@@ -24,7 +24,6 @@ from newsletter.audience.subscribers import (
     edit_subscriber,
 )
 from newsletter.audience.suppression import suppress
-from newsletter.audience.wording import version_of
 from newsletter.errors import InputError
 from newsletter.models import (
     EVERYWHERE,
@@ -37,7 +36,6 @@ from newsletter.models import (
     SubscriptionStatus,
     Suppression,
     SuppressionReason,
-    Zone,
 )
 
 ASKED_BY_MAIL = (RequestAnswer.CONFIRM, RequestAnswer.INVITE)
@@ -87,9 +85,7 @@ def confirm(
     }
     if request.kind is RequestKind.INVITATION:
         evidence |= _lift(session, request)
-    person = join(
-        session, request, confirmation.lists, evidence=evidence, links=links, now=now
-    )
+    person = join(session, request, confirmation.lists, evidence=evidence, links=links, now=now)
     post_welcome(session, person, confirmation.lists, links=links, now=now)
     return confirmation
 
@@ -164,9 +160,7 @@ def lists_that_may_mail(session: Session, request: SignupRequest) -> list[Mailin
     return sorted(open_lists, key=lambda each: request.list_ids.index(each.id))
 
 
-def _request(
-    session: Session, reference: str, *, is_locked: bool = False
-) -> SignupRequest | None:
+def _request(session: Session, reference: str, *, is_locked: bool = False) -> SignupRequest | None:
     found = select(SignupRequest).where(SignupRequest.reference == reference)
     return session.scalar(found.with_for_update() if is_locked else found)
 
@@ -201,9 +195,7 @@ def _lift(session: Session, request: SignupRequest) -> dict[str, Any]:
     }
 
 
-def _person(
-    session: Session, request: SignupRequest, origin: Origin, now: datetime
-) -> Subscriber:
+def _person(session: Session, request: SignupRequest, origin: Origin, now: datetime) -> Subscriber:
     guesses: SubscriberFields = {"language": request.language or "", "zone": request.zone or ""}
     person = find_person(session, request)
     if person is None:

@@ -1,315 +1,354 @@
-"""Imports people from a CSV file of any size, slice by slice, and reports what came of each line.
+"""Imports people from a file of any size: receives it, shows how it would be read, and brings it in.
 
-Nobody who left comes back, nothing that a person set is overwritten, and importing the same file
-again changes nothing.
+The file is kept in the database while it is needed, and each slice of it is one transaction with
+the line it ends at: an import goes on after any death, in any process, without a half or a double
+row. Nobody who left comes back, nothing that a person set is overwritten, and importing the same
+file again changes nothing.
 """
 
-import shutil
-import sqlite3
-import tempfile
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import PurePath
 from typing import IO
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, and_, or_, select
 from sqlalchemy.orm import Session
 
-from newsletter.addresses import mask_address
-from newsletter.audience.delimited import BrokenRecord, Record, read_records, survey
-from newsletter.audience.directory import Directory
-from newsletter.audience.rows import Columns, RejectedError, Rejection, Row, read_row
-from newsletter.audience.suppression import suppress_many, suppressed_among
-from newsletter.db import insert_or_ignore, transaction
-from newsletter.models import (
-    ConsentEvent,
-    ConsentKind,
-    Subscription,
-    SubscriptionStatus,
-)
+from newsletter.audience import import_chunks as chunks
+from newsletter.audience.attributes import all_attributes
+from newsletter.audience.delimited import DELIMITERS, Reader, Record
+from newsletter.audience.fields import CONTROL_CHARACTER, read_line, refuse
+from newsletter.audience.import_archives import unpacked
+from newsletter.audience.import_columns import Columns, meanings_of
+from newsletter.audience.import_encoding import read_encoding
+from newsletter.audience.import_report import ImportReport, report_of
+from newsletter.audience.import_run import OnProgress, run_import
+from newsletter.audience.lists import refuse_retired
+from newsletter.audience.presets import Preset, preset_called, recognise
+from newsletter.audience.rows import STATUS_WORDS
+from newsletter.audience.tags import read_tag
+from newsletter.db import reading, transaction
+from newsletter.errors import InputError, NotFoundError, StateError
+from newsletter.models import Import, ImportState, LegalBasis, MailingList
+from newsletter.queue import Job, enqueue_after_commit
 
-PEOPLE_PER_SLICE = 1_000
-MOST_PROBLEMS_KEPT = 1_000
-
-OnProgress = Callable[[int, int], None]
-"""Called with the bytes read so far and the bytes in all."""
+LONGEST_FILE_NAME = 200
+LONGEST_NOTE = 500
+MOST_ON_A_PAGE = 500
+EXAMPLES = 3
+NO_PRESET = "none"
+DEAD_AFTER = timedelta(minutes=2)
+FORGOTTEN_AFTER = timedelta(days=7)
+"""A file that nobody confirmed, or that was broken off and not resumed, is not kept for longer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    line: int
-    field: str
-    reason: Rejection
-    text: str
-    """What was wrong, with addresses masked, or an explanation."""
+class ImportPlan:
+    """How a received file is to be imported."""
+
+    basis: LegalBasis
+    note: str = ""
+    """Where and how these people agreed."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """What titles mean, where neither a preset nor the title itself says so rightly."""
+    preset: str | None = None
+    """None: the one that the header is recognised by, if any; `NO_PRESET`: none at all."""
+    encoding: str | None = None
+    """None: as it was found; so with the delimiter."""
+    delimiter: str | None = None
+    status: str | None = None
+    """What everybody is of whom the file does not say it."""
+    tags: Sequence[str] = ()
+    overwrites: bool = False
+    is_dry_run: bool = False
+    is_background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class ImportReport:
-    """`lines` = `people` + all rejected; `people` = `created` + `updated` + `unchanged`."""
-
-    lines: int
-    """Records behind the header, blank ones apart."""
-    people: int
-    created: int
-    """New on this list."""
-    updated: int
-    """On it already, and something changed."""
-    unchanged: int
-    by_status: Mapping[SubscriptionStatus, int]
-    """What the people of the file are on this list now."""
-    stayed_away: int
-    """They had unsubscribed; the file says otherwise and was not believed."""
-    suppressed: int
-    """People of the file who are never mailed, whether by this file's word or since long."""
-    rejected: Mapping[Rejection, int]
-    problems: tuple[Problem, ...]
-    """The first thousand, in the file's order."""
-    ignored_columns: tuple[str, ...]
+class Column:
+    title: str
+    meaning: str
+    examples: tuple[str, ...]
 
 
-def import_csv(
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """How a file would be read, for somebody to confirm."""
+
+    encoding: str
+    is_encoding_guessed: bool
+    delimiter: str
+    preset: str | None
+    columns: tuple[Column, ...]
+
+
+def receive_file(
     engine: Engine,
-    stream: IO[bytes],
+    parts: Iterable[bytes],
     *,
     list_id: int,
-    source: str,
+    file_name: str,
+    by: str,
+    now: datetime,
+) -> int:
+    """Keep a file and find out how it is written; returns the number of the new import.
+
+    `parts` are its bytes unpacked, as `import_archives` gives them. Raises `InputError` for a file
+    that is too large or has no header, and `StateError` for a retired list.
+    """
+    with transaction(engine) as session:
+        refuse_retired(session.get_one(MailingList, list_id))
+        job = Import(list_id=list_id, file_name=_plain_name(file_name), by=by, created_at=now)
+        job.outcomes, job.statuses = {}, {}
+        session.add(job)
+    try:
+        facts = chunks.store(engine, job.id, parts)
+        encoding = facts.encoding()
+        reader = _reader(engine, job.id, encoding.name, None)
+    except BaseException:
+        with transaction(engine) as session:
+            session.delete(session.get_one(Import, job.id))
+        raise
+    with transaction(engine) as session:
+        session.add(job)
+        job.sha256, job.size_bytes = facts.sha256, facts.size_bytes
+        job.encoding, job.is_encoding_guessed = encoding.name, encoding.is_guess
+        job.delimiter = reader.delimiter
+        job.titles = reader.header.fields
+        job.preset = recognise(job.titles)
+    return job.id
+
+
+def inspect_file(engine: Engine, import_id: int, plan: ImportPlan) -> Inspection:
+    """What `start_import` would make of the file, with its first rows. Raises `InputError`."""
+    with reading(engine) as session:
+        job = get_import(session, import_id)
+        _read_as(engine, session, job, plan)
+        session.expunge(job)
+    examples = _first_rows(_reader(engine, job.id, job.encoding, job.delimiter))
+    return Inspection(
+        encoding=job.encoding,
+        is_encoding_guessed=job.is_encoding_guessed,
+        delimiter=job.delimiter,
+        preset=job.preset,
+        columns=tuple(
+            Column(title, meaning, tuple(row[place] for row in examples if place < len(row)))
+            for place, (title, meaning) in enumerate(zip(job.titles, job.meanings, strict=True))
+        ),
+    )
+
+
+def start_import(engine: Engine, import_id: int, plan: ImportPlan) -> Import:
+    """Confirm how a received file is read, and let it run.
+
+    In the background a worker takes it; otherwise whoever started it calls `run_import`. Raises
+    `InputError`, `NotFoundError`, and `StateError` when it was started before.
+    """
+    with transaction(engine) as session:
+        job = get_import(session, import_id, is_locked=True)
+        if job.state is not ImportState.RECEIVED:
+            message = f"Import {job.id} was started already: it is {job.state}."
+            raise StateError(message)
+        refuse_retired(session.get_one(MailingList, job.list_id))
+        _read_as(engine, session, job, plan)
+        job.basis = plan.basis
+        job.note = read_line("note", plan.note, longest=LONGEST_NOTE, may_be_empty=True)
+        job.file_status = _read_status(plan.status)
+        job.tags = sorted({read_tag(tag) for tag in plan.tags})
+        job.overwrites = plan.overwrites
+        job.is_dry_run = plan.is_dry_run
+        job.is_background = plan.is_background
+        job.state = ImportState.WAITING
+        if job.is_background:
+            enqueue_after_commit(session, Job.IMPORT_FILES)
+    return job
+
+
+def import_file(
+    engine: Engine,
+    stream: IO[bytes],
+    plan: ImportPlan,
+    *,
+    list_id: int,
+    file_name: str,
+    by: str,
     now: datetime,
     on_progress: OnProgress | None = None,
 ) -> ImportReport:
-    """Subscribe the people of `stream` to a list, one transaction for each slice of them.
-
-    `source` names the file in the evidence that every subscription gets. Raises `InputError` before
-    anything is written when the file is not UTF-8 text or its header is of no use.
-    """
-    with tempfile.TemporaryFile() as copy:
-        if not stream.seekable():
-            shutil.copyfileobj(stream, copy)
-            stream = copy
-        stream.seek(0)
-        facts = survey(stream)
-        stream.seek(0)
-        header, records = read_records(stream)
-        columns = Columns.read(header)
-        evidence = {"file": source, "sha256": facts.sha256}
-        with closing(_Seen()) as seen:
-            run = _Import(engine, list_id, source, evidence, columns, seen, now)
-            for _ in run.slices(records):
-                if on_progress is not None:
-                    on_progress(stream.tell(), facts.size_bytes)
-    return run.report()
-
-
-class _Seen:
-    """The addresses of the file so far, on disk: a set of ten million would not stay small."""
-
-    def __init__(self) -> None:
-        self._store = sqlite3.connect("", isolation_level=None)
-        self._store.execute("PRAGMA journal_mode = OFF")
-        self._store.execute("PRAGMA synchronous = OFF")
-        self._store.execute("BEGIN")
-        self._store.execute("CREATE TABLE seen (hash BLOB PRIMARY KEY, line) WITHOUT ROWID")
-
-    def first_line(self, address_hash: bytes, line: int) -> int:
-        """The line that had this address first, which may be `line` itself."""
-        new = self._store.execute("INSERT OR IGNORE INTO seen VALUES (?, ?)", (address_hash, line))
-        if new.rowcount:
-            return line
-        found = self._store.execute("SELECT line FROM seen WHERE hash = ?", (address_hash,))
-        first: int = found.fetchone()[0]
-        return first
-
-    def close(self) -> None:
-        self._store.close()
-
-
-@dataclass(slots=True)
-class _Import:
-    engine: Engine
-    list_id: int
-    source: str
-    evidence: Mapping[str, str]
-    columns: Columns
-    seen: _Seen
-    now: datetime
-    directory: Directory = field(default_factory=Directory)
-    lines: int = 0
-    people: int = 0
-    created: int = 0
-    updated: int = 0
-    stayed_away: int = 0
-    suppressed: int = 0
-    by_status: Counter[SubscriptionStatus] = field(default_factory=Counter)
-    rejected: Counter[Rejection] = field(default_factory=Counter)
-    problems: list[Problem] = field(default_factory=list)
-
-    def slices(self, records: Iterator[Record | BrokenRecord]) -> Iterator[None]:
-        """Import everything, yielding after each transaction."""
-        rows: dict[str, Row] = {}
-        for record in records:
-            self.lines += 1
-            self._take(record, rows)
-            if len(rows) == PEOPLE_PER_SLICE:
-                self._save(rows)
-                rows.clear()
-                yield
-        if rows:
-            self._save(rows)
-        yield
-
-    def report(self) -> ImportReport:
-        return ImportReport(
-            lines=self.lines,
-            people=self.people,
-            created=self.created,
-            updated=self.updated,
-            unchanged=self.people - self.created - self.updated,
-            by_status=dict(sorted((+self.by_status).items())),
-            stayed_away=self.stayed_away,
-            suppressed=self.suppressed,
-            rejected=dict(self.rejected.most_common()),
-            problems=tuple(self.problems),
-            ignored_columns=self.columns.ignored,
-        )
-
-    def _take(self, record: Record | BrokenRecord, rows: dict[str, Row]) -> None:
-        if isinstance(record, BrokenRecord):
-            reason = Rejection.TOO_LONG if record.is_too_long else Rejection.BROKEN_QUOTES
-            self._reject(Problem(record.line, "line", reason, ""))
-            return
-        try:
-            row = read_row(record, self.columns, self.now)
-        except RejectedError as error:
-            self._reject(Problem(record.line, error.field, error.reason, error.text))
-            return
-        key = row.person.address_key
-        first = self.seen.first_line(row.person.address_hash, row.line)
-        if first != row.line:
-            text = f"{mask_address(key)} is on line {first} already"
-            self._reject(Problem(row.line, "address", Rejection.REPEATED, text))
-            if row.ends_mail:
-                rows[key] = _join(rows.get(key), row)
-            return
-        self.people += 1
-        rows[key] = row
-
-    def _reject(self, problem: Problem) -> None:
-        self.rejected[problem.reason] += 1
-        if len(self.problems) < MOST_PROBLEMS_KEPT:
-            self.problems.append(problem)
-
-    def _save(self, rows: Mapping[str, Row]) -> None:
-        with transaction(self.engine) as session:
-            saved = self.directory.save(
-                session, [row.person for row in rows.values()], now=self.now
-            )
-            by_id = {saved.ids[key]: row for key, row in sorted(rows.items())}
-            created = self._subscribe(session, by_id)
-            changed = self._change(session, by_id, by_id.keys() - created)
-            self._keep_evidence(session, by_id, created | changed)
-            self._suppress(session, rows)
-        self.created += len(created)
-        for number in (changed | saved.completed) - created:
-            self.updated += not by_id[number].is_repeat
-
-    def _subscribe(self, session: Session, by_id: Mapping[int, Row]) -> set[int]:
-        """Make the subscriptions that the list lacks; returns whose they are."""
-        new = [
-            {
-                "list_id": self.list_id,
-                "subscriber_id": number,
-                "status": row.status,
-                "hidden_sections": 0,
-                "joined_at": row.joined_at or self.now,
-                "left_at": self.now if row.status is SubscriptionStatus.UNSUBSCRIBED else None,
-            }
-            for number, row in by_id.items()
-        ]
-        statement = insert_or_ignore(session, Subscription).returning(Subscription.subscriber_id)
-        created = set(session.connection().execute(statement, new).scalars())
-        self.by_status.update(by_id[number].status for number in created)
-        return created
-
-    def _change(self, session: Session, by_id: Mapping[int, Row], there: set[int]) -> set[int]:
-        """Move the subscriptions that were there on; returns whose changed."""
-        if not there:
-            return set()
-        found = session.execute(
-            select(Subscription.subscriber_id, Subscription.status)
-            .where(Subscription.list_id == self.list_id, Subscription.subscriber_id.in_(there))
-            .order_by(Subscription.subscriber_id)
-            .with_for_update()
-        )
-        moving: dict[SubscriptionStatus, set[int]] = {}
-        for number, before in found:
-            row = by_id[number]
-            after = status_after(before, row.status)
-            if after is not before:
-                moving.setdefault(after, set()).add(number)
-            if before is SubscriptionStatus.UNSUBSCRIBED and not row.is_repeat:
-                self.stayed_away += row.status is not before
-            self.by_status[after] += 1
-            self.by_status[before] -= row.is_repeat
-        for after, numbers in moving.items():
-            session.execute(
-                update(Subscription)
-                .where(
-                    Subscription.list_id == self.list_id, Subscription.subscriber_id.in_(numbers)
-                )
-                .values(
-                    status=after,
-                    left_at=self.now if after is SubscriptionStatus.UNSUBSCRIBED else None,
-                )
-                .execution_options(synchronize_session=False)
-            )
-        return set().union(*moving.values())
-
-    def _keep_evidence(self, session: Session, by_id: Mapping[int, Row], numbers: set[int]) -> None:
-        events = [
-            {
-                "subscriber_id": number,
-                "list_id": self.list_id,
-                "kind": ConsentKind.IMPORTED,
-                "at": self.now,
-                "evidence": {**self.evidence, "line": row.line, "status": row.status.name.lower()},
-            }
-            for number, row in by_id.items()
-            if number in numbers
-        ]
-        if events:
-            session.connection().execute(insert(ConsentEvent), events)
-
-    def _suppress(self, session: Session, rows: Mapping[str, Row]) -> None:
-        reasons = {
-            row.person.address_hash: row.suppression
-            for row in rows.values()
-            if row.suppression is not None
-        }
-        hashes = [row.person.address_hash for row in rows.values()]
-        before = suppressed_among(session, hashes, list_id=self.list_id)
-        suppress_many(session, reasons, source=self.source, now=self.now)
-        for row in rows.values():
-            was_so = row.person.address_hash in before
-            is_new = row.suppression is not None and not was_so
-            self.suppressed += is_new or (was_so and not row.is_repeat)
-
-
-def status_after(before: SubscriptionStatus, wanted: SubscriptionStatus) -> SubscriptionStatus:
-    """Nobody who left comes back, and nobody who confirmed has to confirm again.
-
-    The order of the states says so: pending, confirmed, unsubscribed.
-    """
-    return max(before, wanted)
-
-
-def _join(first: Row | None, repeat: Row) -> Row:
-    """Whoever left in either of two lines has left; None when `first` has been saved already."""
-    if first is None:
-        return replace(repeat, is_repeat=True)
-    return replace(
-        first,
-        status=status_after(first.status, repeat.status),
-        suppression=first.suppression or repeat.suppression,
+    """Receive, start and run in one; for callers who need nobody to confirm. Raises `InputError`."""
+    import_id = receive_file(
+        engine, unpacked(stream), list_id=list_id, file_name=file_name, by=by, now=now
     )
+    start_import(engine, import_id, plan)
+    run_import(engine, import_id, on_progress=on_progress)
+    with reading(engine) as session:
+        return report_of(session, import_id)
+
+
+def resume_import(engine: Engine, import_id: int, *, is_background: bool) -> Import:
+    """Let a broken off import go on; whoever was at it stops. Raises `StateError`."""
+    with transaction(engine) as session:
+        job = get_import(session, import_id, is_locked=True)
+        if job.state not in (ImportState.WAITING, ImportState.RUNNING):
+            message = f"Import {job.id} is {job.state}: there is nothing to resume."
+            raise StateError(message)
+        job.state = ImportState.WAITING
+        job.token += 1
+        job.is_background = is_background
+        if is_background:
+            enqueue_after_commit(session, Job.IMPORT_FILES)
+    return job
+
+
+def cancel_import(engine: Engine, import_id: int, *, now: datetime) -> Import:
+    """Stop at the next slice and forget the file; what came in stays, until it is undone."""
+    with transaction(engine) as session:
+        job = get_import(session, import_id, is_locked=True)
+        if job.state not in (ImportState.RECEIVED, ImportState.WAITING, ImportState.RUNNING):
+            message = f"Import {job.id} is {job.state}: there is nothing to cancel."
+            raise StateError(message)
+        job.state = ImportState.CANCELLED
+        job.token += 1
+        job.ended_at = now
+        chunks.forget(session, job.id)
+    return job
+
+
+def run_waiting(engine: Engine, *, now: datetime, should_stop: Callable[[], bool]) -> None:
+    """What a worker does: every import that waits for one, and those whose worker has died."""
+    _forget_files(engine, now=now)
+    while not should_stop():
+        with reading(engine) as session:
+            import_id = session.scalar(
+                select(Import.id)
+                .where(
+                    Import.is_background,
+                    or_(
+                        Import.state == ImportState.WAITING,
+                        and_(
+                            Import.state == ImportState.RUNNING,
+                            Import.alive_at < now - DEAD_AFTER,
+                        ),
+                    ),
+                )
+                .order_by(Import.id)
+                .limit(1)
+            )
+        if import_id is None:
+            return
+        run_import(engine, import_id, should_stop=should_stop)
+
+
+def get_import(session: Session, import_id: int, *, is_locked: bool = False) -> Import:
+    """Raises `NotFoundError`."""
+    found = session.get(Import, import_id, with_for_update=is_locked)
+    if found is None:
+        message = f"There is no import {import_id}."
+        raise NotFoundError(message)
+    return found
+
+
+def list_imports(session: Session, *, before: int | None = None, limit: int = 50) -> list[Import]:
+    """The newest first; those with a smaller number than `before`."""
+    query = select(Import).order_by(Import.id.desc()).limit(min(limit, MOST_ON_A_PAGE))
+    if before is not None:
+        query = query.where(Import.id < before)
+    return list(session.scalars(query))
+
+
+def _forget_files(engine: Engine, *, now: datetime) -> None:
+    """Cancel what nobody went on with: the file holds people's data."""
+    with transaction(engine) as session:
+        for job in session.scalars(
+            select(Import).where(
+                Import.created_at < now - FORGOTTEN_AFTER,
+                or_(
+                    Import.state == ImportState.RECEIVED,
+                    and_(
+                        Import.state.in_((ImportState.WAITING, ImportState.RUNNING)),
+                        or_(Import.alive_at.is_(None), Import.alive_at < now - FORGOTTEN_AFTER),
+                    ),
+                ),
+            )
+        ):
+            job.state = ImportState.CANCELLED
+            job.token += 1
+            job.ended_at = now
+            chunks.forget(session, job.id)
+
+
+def _read_as(engine: Engine, session: Session, job: Import, plan: ImportPlan) -> None:
+    """Set on `job` how it is read. Raises `InputError`."""
+    if plan.encoding is not None:
+        job.encoding, job.is_encoding_guessed = _read_encoding(plan.encoding), False
+    if plan.delimiter is not None:
+        job.delimiter = _read_delimiter(plan.delimiter)
+    if plan.encoding is not None or plan.delimiter is not None:
+        job.titles = _reader(engine, job.id, job.encoding, job.delimiter).header.fields
+        job.preset = recognise(job.titles)
+    if plan.preset is not None:
+        job.preset = None if plan.preset == NO_PRESET else plan.preset
+    preset = preset_called(job.preset) if job.preset else None
+    job.meanings = meanings_of(
+        job.titles,
+        preset=preset,
+        said=plan.columns,
+        attributes={each.key for each in all_attributes(session) if each.retired_at is None},
+    )
+    Columns.of(job.meanings)
+    _require_status(job, preset, plan)
+
+
+def _require_status(job: Import, preset: Preset | None, plan: ImportPlan) -> None:
+    if preset is None or not preset.status_is_the_file or plan.status is not None:
+        return
+    if "status" not in job.meanings:
+        refuse(
+            "status",
+            f"an export of {preset.name} has a file each for those who are subscribed, unsubscribed "
+            f"and cleaned; say what the people of {job.file_name} are",
+        )
+
+
+def _read_status(text: str | None) -> str | None:
+    if text is None:
+        return None
+    word = text.strip().casefold()
+    if word not in STATUS_WORDS:
+        refuse("status", f"write one of: {', '.join(STATUS_WORDS)}")
+    return word
+
+
+def _read_encoding(text: str) -> str:
+    try:
+        return read_encoding(text)
+    except LookupError:
+        refuse("encoding", "write one like utf-8, cp1252 or gb18030")
+
+
+def _read_delimiter(text: str) -> str:
+    mark = "\t" if text in ("tab", "\\t") else text
+    if mark not in DELIMITERS:
+        refuse("delimiter", "write a comma, a semicolon or the word tab")
+    return mark
+
+
+def _plain_name(file_name: str) -> str:
+    """As evidence has it, and without the folders of somebody's machine."""
+    name = CONTROL_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", PurePath(file_name).name)
+    return name[-LONGEST_FILE_NAME:] or "file"
+
+
+def _reader(engine: Engine, import_id: int, encoding: str, delimiter: str | None) -> Reader:
+    return Reader(chunks.opened(chunks.StoredFile(engine, import_id), encoding), delimiter)
+
+
+def _first_rows(reader: Reader) -> list[list[str]]:
+    rows: list[list[str]] = []
+    for record in reader:
+        if isinstance(record, Record):
+            rows.append(record.fields)
+        if len(rows) == EXAMPLES:
+            break
+    return rows

@@ -41,6 +41,7 @@ _STATUSES = {
 }
 
 # These people stay on the list, so that every plan counts them and says why they got nothing.
+# Whose address was dead may be back one day; the others want no mail, at any address.
 _SUPPRESSING = {
     **dict.fromkeys(("bounced", "cleaned", "hard bounced"), SuppressionReason.BOUNCED),
     **dict.fromkeys(("complained", "complaint", "spam"), SuppressionReason.COMPLAINED),
@@ -210,8 +211,11 @@ class RowReader:
     def _read_status(self, text: str) -> tuple[int, str | None]:
         word = text.casefold()
         word = self._words.get(word, word) or self._file_status or ""
-        if word in _SUPPRESSING:
-            return int(SubscriptionStatus.CONFIRMED), _SUPPRESSING[word].value
+        reason = _SUPPRESSING.get(word)
+        if reason is not None:
+            is_dead = reason is SuppressionReason.BOUNCED
+            status = SubscriptionStatus.CONFIRMED if is_dead else SubscriptionStatus.UNSUBSCRIBED
+            return int(status), reason.value
         if word in _STATUSES:
             return int(_STATUSES[word]), None
         if "status" not in self._places and not word:

@@ -4,6 +4,7 @@ Nobody is looked up here, so that neither what the answer says nor how long it t
 address is known.
 """
 
+import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,6 +81,11 @@ def forget_requests(engine: Engine, *, now: datetime) -> int:
 
 def new_reference() -> str:
     return secrets.token_hex(REFERENCE_BYTES)
+
+
+def version_of(wording: str) -> str:
+    """Names one wording of a form; the same words have the same name for ever."""
+    return hashlib.sha256(wording.encode()).hexdigest()[:16]
 
 
 def one_line(text: str) -> str:

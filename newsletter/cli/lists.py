@@ -22,6 +22,7 @@ from newsletter.audience.sections import (
     sections_of,
 )
 from newsletter.cli.output import json_option, write_json
+from newsletter.cli.signup import form_command
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.models import ListSection, MailingList, OnUncertain, OptIn, Tracking
@@ -132,6 +133,9 @@ def show_command(slug: str | None, as_json: bool) -> None:
         click.echo(f"{each.slug}  {each.name}{'' if each.retired_at is None else '  (retired)'}")
     if not lists:
         click.echo("There is no list yet; make one with: newsletter list create")
+
+
+command.add_command(form_command)
 
 
 @command.group("section")

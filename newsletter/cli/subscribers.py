@@ -30,6 +30,7 @@ from newsletter.audience.suppression import suppress
 from newsletter.audience.tags import read_tag, set_tags, tags_of
 from newsletter.cli.output import json_option, write_json
 from newsletter.cli.person import person_as_json, show_person
+from newsletter.cli.signup import evidence_command, invite_command
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
 from newsletter.errors import InputError
@@ -67,6 +68,10 @@ def _field_options(command: Command) -> Command:
 @click.group()
 def command() -> None:
     """Add people, show and change them, import them, and stop mail to an address."""
+
+
+command.add_command(evidence_command)
+command.add_command(invite_command)
 
 
 @command.command("add")

@@ -1,16 +1,17 @@
 """Claims: a worker takes a due batch, with all that the messages to its readers need."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Self
+from typing import NamedTuple, Self
 
-from sqlalchemy import Select, and_, case, func, or_, select
+from sqlalchemy import Select, and_, bindparam, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from newsletter.db import UtcDateTime
 from newsletter.deliver import warm_up
 from newsletter.deliver.holds import begin_probe, open_holds
-from newsletter.deliver.ledger import Lease, exclude, record, waiting_in
+from newsletter.deliver.ledger import Lease, exclude, record
 from newsletter.deliver.outcome import Outcome, Reply
 from newsletter.deliver.routing import (
     Choice,
@@ -38,6 +39,7 @@ from newsletter.models import (
     Route,
     Subscriber,
     Subscription,
+    Wave,
 )
 from newsletter.plan.exclusion import exclusion_reason
 
@@ -55,19 +57,18 @@ def _nowhere(_transport_id: int) -> Collection[int]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(NamedTuple):  # five hundred of them a claim: a dataclass takes three times as long
     """One delivery of a claimed batch, with all that its message needs."""
 
     subscriber_id: int
     list_id: int
     address: str
     name: str
-    joined_on: date
     attempts: int
     first_at: datetime | None
     """When it was first tried; None before the first try."""
     domain_id: int
+    joined_on: date
     route: int
 
 
@@ -86,43 +87,115 @@ class Claim:
     """In the order of their subscriber ids: the intent cursor moves along it."""
 
 
+# Made once: to put one together costs more than to run it.
+_WAITING = (
+    Delivery.edition_id == bindparam("the_edition"),
+    Delivery.batch == bindparam("the_batch"),
+    Delivery.state == DeliveryState.WAITING,
+)
+_OF_THIS_LIST = and_(
+    Subscription.subscriber_id == Delivery.subscriber_id,
+    Subscription.list_id == Delivery.list_id,
+)
+_EARLIEST = (
+    select(func.min(Batch.due_at))
+    .where(Batch.state == BatchState.READY, Batch.route == Route.id)
+    .where(Batch.due_at <= bindparam("now", type_=UtcDateTime))
+    .scalar_subquery()
+)
+_BUSY = (
+    select(func.count())
+    .where(Batch.state == BatchState.CLAIMED, Batch.route == Route.id)
+    .scalar_subquery()
+)
+_ROUTES = select(Route.id).where(_EARLIEST.is_not(None)).order_by(_BUSY, _EARLIEST, Route.id)
+# Under a warm-up plan the most engaged go first (R-31): of the whole wave, not of the slices so far.
+_IS_PLANNED = exists().where(
+    Wave.edition_id == Batch.edition_id, Wave.number == Batch.wave, Wave.planned_at.is_not(None)
+)
+# Whoever was erased since has no subscription any more, and must not be waited for.
+_WHY = case(
+    (Subscription.subscriber_id.is_(None), int(Reason.UNSUBSCRIBED)), else_=exclusion_reason()
+)
+_LEFT = (
+    select(Delivery.subscriber_id, _WHY)
+    .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+    .outerjoin(Subscription, _OF_THIS_LIST)
+    .where(*_WAITING, _WHY.is_not(None))
+)
+_READERS = (
+    select(
+        _WHY,
+        Domain.verdict != DomainVerdict.NO_MAIL,
+        Subscription.joined_at,
+        Delivery.subscriber_id,
+        Delivery.list_id,
+        Subscriber.address,
+        Subscriber.name,
+        Delivery.attempts,
+        Deferral.first_at,
+        Subscriber.domain_id,
+    )
+    .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
+    .outerjoin(Domain, Domain.id == Subscriber.domain_id)
+    .outerjoin(Subscription, _OF_THIS_LIST)
+    .outerjoin(
+        Deferral,
+        and_(
+            Deferral.edition_id == Delivery.edition_id,
+            Deferral.subscriber_id == Delivery.subscriber_id,
+        ),
+    )
+    .where(*_WAITING)
+    .order_by(Delivery.subscriber_id)
+)
+
+
 def has_due_work(session: Session, *, now: datetime, crowded: Crowded = _nowhere) -> bool:
-    field = _Field.look(session, now, crowded)
+    field = Field.look(session, now)
     return any(
-        session.scalar(_due(now, route, field.barred(route)).limit(1)) is not None
+        session.scalar(_due(now, route, field.barred(route, crowded)).limit(1)) is not None
         for route in _routes_by_need(session, now)
     )
 
 
 def claim(
-    session: Session, *, now: datetime, lease: timedelta, crowded: Crowded = _nowhere
+    session: Session,
+    *,
+    now: datetime,
+    lease: timedelta,
+    crowded: Crowded = _nowhere,
+    field: "Field | None" = None,
 ) -> Claim | None:
     """Take the earliest due batch that nobody holds; None when nothing is due.
 
-    `crowded` names the routes that a transport has no connection free for now.
+    `crowded` names the routes that a transport has no connection free for now; `field` is what was
+    found a moment ago, by whoever claims one batch after the other.
 
     Of several routes the one that the fewest workers are busy with comes first, so that a slow
     provider never has them all (R-24). People who left or were suppressed since planning are
     excluded here.
     """
-    field = _Field.look(session, now, crowded)
+    field = field or Field.look(session, now)
     for route in _routes_by_need(session, now):
         found = session.scalar(
-            _due(now, route, field.barred(route))
+            _due(now, route, field.barred(route, crowded))
             .order_by(Batch.due_at, Batch.tier, Batch.edition_id, Batch.number)
             .limit(1)
             .with_for_update(skip_locked=True, of=Batch)
         )
         if found is None:
             continue
-        claimed = _take(session, found, field, now=now, lease=lease)
+        if found.edition_id not in field.choices:  # it began since
+            field = Field.look(session, now)
+        claimed = _take(session, found, field.beside(crowded), now=now, lease=lease)
         if claimed is not None:
             return claimed
     return None
 
 
 def _take(
-    session: Session, found: Batch, field: "_Field", *, now: datetime, lease: timedelta
+    session: Session, found: Batch, field: "Field", *, now: datetime, lease: timedelta
 ) -> Claim | None:
     """None: somebody else just began the probe that this batch would have been."""
     choice = field.choices[found.edition_id]
@@ -146,8 +219,7 @@ def _take(
     found.transport_id = transport_id
     session.flush()
     held = Lease(found.edition_id, found.number, found.lease_token)
-    exclude(session, held, who_left(session, held))
-    readers = _mailable(session, held, edition.approved_revision, now)
+    readers = _mailable(session, held, found.route, edition.approved_revision, now)
     allowed = warm_up.reserve(session, transport_id, found.route, len(readers), now=now)
     return Claim(
         lease=held,
@@ -171,7 +243,7 @@ def _begin_probe(
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class Field:
     """What is under way and what stands in its way, as a claim finds it."""
 
     choices: dict[int, dict[int, int]]
@@ -181,27 +253,30 @@ class _Field:
     """Editions that nothing is claimed of."""
 
     @classmethod
-    def look(cls, session: Session, now: datetime, crowded: Crowded) -> Self:
+    def look(cls, session: Session, now: datetime) -> Self:
         choices = _choices(session)
-        transports = {each for choice in choices.values() for each in choice}
         obstacles = and_crowded(
             obstacles_of(open_holds(session, now=now), now=now),
-            {
-                *((each, route) for each in transports for route in crowded(each)),
-                *warm_up.exhausted(session, now=now),
-            },
+            warm_up.exhausted(session, now=now),
         )
         held = set(obstacles.editions)
         if obstacles.sender_domains:
             held |= _sent_from(session, choices, obstacles.sender_domains)
         return cls(choices, obstacles, frozenset(held))
 
-    def barred(self, route: int) -> list[int]:
+    def beside(self, crowded: Crowded) -> "Field":
+        """With the routes in the way as well that have no connection free at this moment."""
+        transports = {each for choice in self.choices.values() for each in choice}
+        routes = {(each, route) for each in transports for route in crowded(each)}
+        return replace(self, obstacles=and_crowded(self.obstacles, routes)) if routes else self
+
+    def barred(self, route: int, crowded: Crowded) -> list[int]:
         """The editions whose batches of this route cannot go anywhere now."""
+        obstacles = self.beside(crowded).obstacles
         return [
             edition_id
             for edition_id, choice in self.choices.items()
-            if edition_id in self.held or not may_carry(choice, route, self.obstacles)
+            if edition_id in self.held or not may_carry(choice, route, obstacles)
         ]
 
 
@@ -237,42 +312,13 @@ def _sent_from(
 
 def _routes_by_need(session: Session, now: datetime) -> list[int]:
     """The routes with due batches: first those that the fewest claims are on, then the earliest."""
-    earliest = (
-        select(func.min(Batch.due_at))
-        .where(Batch.state == BatchState.READY, Batch.route == Route.id, Batch.due_at <= now)
-        .scalar_subquery()
-    )
-    busy = (
-        select(func.count())
-        .where(Batch.state == BatchState.CLAIMED, Batch.route == Route.id)
-        .scalar_subquery()
-    )
-    return list(
-        session.scalars(
-            select(Route.id).where(earliest.is_not(None)).order_by(busy, earliest, Route.id)
-        )
-    )
+    return list(session.connection().scalars(_ROUTES, {"now": now}))
 
 
 def who_left(session: Session, lease: Lease) -> dict[int, Reason]:
     """The batch's waiting people who must not be mailed any more, each with the reason."""
-    # Whoever was erased since has no subscription any more, and must not be waited for.
-    reason = case(
-        (Subscription.subscriber_id.is_(None), int(Reason.UNSUBSCRIBED)), else_=exclusion_reason()
-    )
-    rows = session.execute(
-        select(Delivery.subscriber_id, reason)
-        .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .outerjoin(
-            Subscription,
-            and_(
-                Subscription.subscriber_id == Delivery.subscriber_id,
-                Subscription.list_id == Delivery.list_id,
-            ),
-        )
-        .where(*waiting_in(lease), reason.is_not(None))
-    )
-    return {subscriber_id: Reason(why) for subscriber_id, why in rows if why is not None}
+    rows = session.connection().execute(_LEFT, _waiting_of(lease))
+    return {subscriber_id: Reason(why) for subscriber_id, why in rows}
 
 
 def _due(now: datetime, route: int, barred: Collection[int]) -> Select[Batch]:
@@ -284,62 +330,35 @@ def _due(now: datetime, route: int, barred: Collection[int]) -> Select[Batch]:
             Batch.route == route,
             Batch.due_at <= now,
             or_(Batch.deadline_at.is_(None), Batch.deadline_at > now),
+            or_(Batch.tier == 0, _IS_PLANNED),
             Edition.state == EditionState.SENDING,
         )
     )
     return due.where(Batch.edition_id.not_in(barred)) if barred else due
 
 
-def _mailable(session: Session, lease: Lease, revision: int, now: datetime) -> tuple[Reader, ...]:
-    """The batch's readers, less those whose domain takes no mail: they have failed (R-25)."""
-    rows = _readers(session, lease)
-    nowhere = [reader.subscriber_id for reader, takes_mail in rows if not takes_mail]
+def _mailable(
+    session: Session, lease: Lease, route: int, revision: int, now: datetime
+) -> tuple[Reader, ...]:
+    """The batch's readers, less those who left since planning and those whose domain takes no mail."""
+    readers, left, nowhere = [], {}, []
+    for why, takes_mail, joined_at, *known in session.connection().execute(
+        _READERS, _waiting_of(lease)
+    ):
+        if why is not None:
+            left[known[0]] = Reason(why)
+        elif not takes_mail:
+            nowhere.append(known[0])
+        else:
+            readers.append(Reader._make((*known, joined_at.date(), route)))
+    exclude(session, lease, left)
     if nowhere:
         outcomes = [
             Outcome(each, DeliveryState.FAILED, Reason.REFUSED, NO_MAIL) for each in nowhere
         ]
         record(session, lease, outcomes, revision=revision, at=now)
-    return tuple(reader for reader, takes_mail in rows if takes_mail)
+    return tuple(readers)
 
 
-def _readers(session: Session, lease: Lease) -> list[tuple[Reader, bool]]:
-    rows = session.execute(
-        select(
-            Delivery.subscriber_id,
-            Delivery.list_id,
-            Subscriber.address,
-            Subscriber.name,
-            Subscription.joined_at,
-            Delivery.attempts,
-            Deferral.first_at,
-            Subscriber.domain_id,
-            Batch.route,
-            Domain.verdict != DomainVerdict.NO_MAIL,
-        )
-        .join(Subscriber, Subscriber.id == Delivery.subscriber_id)
-        .join(Domain, Domain.id == Subscriber.domain_id)
-        .join(
-            Batch,
-            and_(Batch.edition_id == Delivery.edition_id, Batch.number == Delivery.batch),
-        )
-        .join(
-            Subscription,
-            and_(
-                Subscription.subscriber_id == Delivery.subscriber_id,
-                Subscription.list_id == Delivery.list_id,
-            ),
-        )
-        .outerjoin(
-            Deferral,
-            and_(
-                Deferral.edition_id == Delivery.edition_id,
-                Deferral.subscriber_id == Delivery.subscriber_id,
-            ),
-        )
-        .where(*waiting_in(lease))
-        .order_by(Delivery.subscriber_id)
-    )
-    return [
-        (Reader(subscriber_id, list_id, address, name, joined_at.date(), *rest), takes_mail)
-        for subscriber_id, list_id, address, name, joined_at, *rest, takes_mail in rows
-    ]
+def _waiting_of(lease: Lease) -> dict[str, int]:
+    return {"the_edition": lease.edition_id, "the_batch": lease.batch}

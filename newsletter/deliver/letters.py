@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from newsletter.clock import utc_now
 from newsletter.deliver.claims import Reader
@@ -16,8 +16,9 @@ from newsletter.render.message import Assembler
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+class Letter(NamedTuple):
+    """A tuple because one is made per message."""
+
     reader: Reader
     date: datetime
     parcel: Parcel

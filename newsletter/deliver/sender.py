@@ -18,6 +18,7 @@ from typing import Any, Self
 import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from newsletter.clock import is_steady, utc_now
 from newsletter.db import reading, transaction
@@ -48,6 +49,7 @@ from newsletter.tokens import Tokens
 logger = logging.getLogger(__name__)
 
 ASSEMBLERS_KEPT = 16
+LOOK_SECONDS = 1.0
 
 ShouldStop = Callable[[], bool]
 
@@ -70,6 +72,8 @@ class Sender:
             messages_per_second=settings.messages_per_second,
             deliver_processes=settings.deliver_processes,
         )
+        self._field: claims.Field | None = None
+        self._looked_at = 0.0
         self._stopwatch = Stopwatch()
         self._busy = threading.Lock()
         self._loop = uvloop.new_event_loop()
@@ -127,10 +131,15 @@ class Sender:
         def is_over() -> bool:
             return time.monotonic() >= deadline or should_stop()
 
+        self._field = None
         while not is_over() and self._may_claim():
             with self._stopwatch.phase("claim"), transaction(self._engine) as session:
                 claim = claims.claim(
-                    session, now=utc_now(), lease=self._lease, crowded=self._throttle.crowded
+                    session,
+                    now=utc_now(),
+                    lease=self._lease,
+                    crowded=self._throttle.crowded,
+                    field=self._look(session),
                 )
                 counted = count_claim(session, self._folder) if claim is not None else None
             self._stopwatch.publish()
@@ -149,6 +158,13 @@ class Sender:
             logger.error("disk is all but full, nothing is claimed")
             return False
         return is_steady(rest=self._lease)
+
+    def _look(self, session: Session) -> claims.Field:
+        """What stands in the way: looked at anew every second, and whenever a batch met trouble."""
+        if self._field is None or time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            self._looked_at = time.monotonic()
+            self._field = claims.Field.look(session, utc_now())
+        return self._field
 
     def _send(self, claim: Claim, should_stop: ShouldStop) -> None:
         is_recorded = False
@@ -175,6 +191,8 @@ class Sender:
                     should_stop=should_stop,
                 )
                 self._on_loop(run.send())
+            if run.tally.keys() - {"sent"} or gate.is_shut:
+                self._field = None
             pause_held_editions(self._engine, now=utc_now())
             is_recorded = True
         finally:

@@ -119,7 +119,7 @@ def _write_from_template(session: Session, mail: SystemMail, settings: Settings)
         message_id=f"s-{mail.reference}@{domain}",
         date=mail.created_at,
         base_url=settings.base_url,
-        language=mailing_list.language if mailing_list else "en",
+        language=mail.data.get("language") or (mailing_list.language if mailing_list else "en"),
     )
     return _Written(
         message=system_message(letter),

@@ -249,12 +249,13 @@ class Throttle:
             with self._lock:
                 if not self._meters:
                     continue
+                # First, since a lease does not wait for a slow database.
+                self._renew()
                 try:
                     self._learn()
                     self._keep_to_what_is_known()
                 except SQLAlchemyError as error:
                     logger.warning("speeds not kept", extra={"error": type(error).__name__})
-                self._renew()
 
     def _renew(self) -> None:
         if self._meters:

@@ -6,7 +6,7 @@ Two clients speak them, ours (`smtp`) and one over the standard library (`refere
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from newsletter.deliver.outcome import Reply
 from newsletter.errors import AddressError, NewsletterError
@@ -87,9 +87,8 @@ class Envelope:
         return not (self.rcpt_to.isascii() and self.mail_from.isascii())
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """One message to one recipient.
+class Parcel(NamedTuple):
+    """One message to one recipient; a tuple because one is made per message.
 
     `content` has CRLF line ends and a final CRLF. Where one of its lines begins with a dot,
     `stuffed` is its form for DATA (RFC 5321 section 4.5.2); what the assembler makes needs none.

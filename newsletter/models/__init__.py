@@ -33,6 +33,7 @@ from newsletter.models.edition import (
     Link,
     Revision,
 )
+from newsletter.models.erasure import Erasure
 from newsletter.models.event import Engagement, Event, EventKind, IngestCursor
 from newsletter.models.importing import Import, ImportChunk, ImportLine, ImportState, LegalBasis
 from newsletter.models.installation import THE_ONE, Installation
@@ -49,6 +50,7 @@ from newsletter.models.schedule import (
     WaveZone,
 )
 from newsletter.models.section import MOST_SECTIONS, ListSection
+from newsletter.models.segment import EditionSegment, Segment, SegmentCount, SegmentUse
 from newsletter.models.settlement import Evidence, Settlement
 from newsletter.models.signup import Invitation, RequestAnswer, RequestKind, SignupRequest
 from newsletter.models.subscriber import Domain, DomainVerdict, OwnField, Subscriber, Zone
@@ -62,7 +64,12 @@ from newsletter.models.subscription import (
     SubscriptionStatus,
     Tracking,
 )
-from newsletter.models.suppression import EVERYWHERE, Suppression, SuppressionReason
+from newsletter.models.suppression import (
+    EVERYWHERE,
+    LiftedSuppression,
+    Suppression,
+    SuppressionReason,
+)
 from newsletter.models.system_mail import (
     RecipientOfTests,
     SystemMail,
@@ -114,9 +121,11 @@ __all__ = [
     "EditionFigures",
     "EditionHealth",
     "EditionList",
+    "EditionSegment",
     "EditionState",
     "EditionTransport",
     "Engagement",
+    "Erasure",
     "Event",
     "EventKind",
     "Evidence",
@@ -132,6 +141,7 @@ __all__ = [
     "Installation",
     "Invitation",
     "LegalBasis",
+    "LiftedSuppression",
     "Link",
     "LinkFigures",
     "ListSection",
@@ -153,6 +163,9 @@ __all__ = [
     "Route",
     "RuleMatch",
     "Security",
+    "Segment",
+    "SegmentCount",
+    "SegmentUse",
     "Settlement",
     "SignupRequest",
     "Slot",

@@ -42,6 +42,8 @@ class Reason(IntEnum):
     UNSUBSCRIBED = 2
     UNCONFIRMED = 3
     ON_BREAK = 4
+    SEGMENT = 6
+    """Of a segment that the edition leaves out."""
     ZONE_PAST = 10
     NO_SUCH_DATE = 11
     TOO_LATE = 12

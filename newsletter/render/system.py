@@ -14,6 +14,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from newsletter.errors import RenderError
 from newsletter.render.headers import mailbox, structured, unstructured
+from newsletter.render.system_words import LANGUAGE, system_words
 from newsletter.render.transfer import quoted_printable
 from newsletter.settings import TEMPLATES
 
@@ -89,7 +90,14 @@ def _part(boundary: str, media_type: str, text: str) -> bytes:
 
 
 def _rendered(letter: SystemLetter, file: str, **more: str) -> str:
-    context = {"base_url": letter.base_url, "language": letter.language, **letter.data, **more}
+    words = system_words(letter.name, letter.language)
+    context = {
+        "base_url": letter.base_url,
+        **letter.data,
+        "words": words,
+        "language": words.get(LANGUAGE, letter.language),
+        **more,
+    }
     try:
         template = _templates().get_template(f"system/{letter.name}/{file}")
         return template.render(context)

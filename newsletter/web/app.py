@@ -21,7 +21,10 @@ from newsletter.web.deps import Deps
 from newsletter.web.headers import SecurityHeaders
 from newsletter.web.metrics import CountRequests, metrics
 from newsletter.web.pages import index
+from newsletter.web.public import confirm, signup_form
 from newsletter.web.public.editions import edition
+from newsletter.web.public.link import send_link
+from newsletter.web.public.subscribe import subscribe, subscribe_to_several
 from newsletter.web.public.unsubscribe import METHODS, unsubscribe
 
 STATIC = Path(__file__).with_name("static")
@@ -51,6 +54,11 @@ def create_app(*, settings: Settings | None = None, engine: Engine | None = None
         Route("/o/{token}", tracking.open_pixel),
         Route("/c/{token}/{number}", tracking.click),
         Route("/u/{token}", unsubscribe, methods=METHODS),
+        Route("/s", subscribe_to_several, methods=signup_form.METHODS),
+        Route("/s/{slug}", subscribe, methods=signup_form.METHODS),
+        Route("/link", send_link, methods=signup_form.METHODS),
+        Route("/confirm/{token}", confirm.confirm, methods=confirm.METHODS),
+        Route("/not-me/{token}", confirm.refuse, methods=confirm.METHODS),
         Route("/e/{public_id}", edition),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from newsletter.audience.limits import SignupLimits
 from newsletter.settings import Settings
 from newsletter.tokens import Tokens
 from newsletter.track.links import LinkTable
@@ -34,6 +35,7 @@ class Deps:
     links: LinkTable
     events: EventBuffer
     spool: UnsubscribeSpool
+    signup_limits: SignupLimits
 
     @classmethod
     def connect(cls, settings: Settings, engine: Engine) -> "Deps":
@@ -48,6 +50,7 @@ class Deps:
             links=LinkTable(engine),
             events=EventBuffer(client),
             spool=UnsubscribeSpool(settings.state_dir / "unsubscribes"),
+            signup_limits=SignupLimits(settings.redis_url, per_hour=settings.signups_per_hour),
         )
 
     @asynccontextmanager

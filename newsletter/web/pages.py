@@ -26,8 +26,11 @@ def _templates() -> Environment:
 def page(
     template: str, *, status: int = 200, headers: dict[str, str] | None = None, **context: Any
 ) -> HTMLResponse:
-    html = _templates().get_template(template).render(context)
-    return HTMLResponse(html, status, headers)
+    return HTMLResponse(rendered(template, **context), status, headers)
+
+
+def rendered(template: str, **context: Any) -> str:
+    return _templates().get_template(template).render(context)
 
 
 async def index(_request: Request) -> HTMLResponse:

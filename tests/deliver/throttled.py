@@ -19,8 +19,8 @@ from newsletter.redis import impatient_redis
 
 READERS = 20_000
 PROCESSES = 3
-LEASE_SECONDS = 1.0
-TICK_SECONDS = 0.1
+LEASE_SECONDS = 2.0
+TICK_SECONDS = 0.2
 ACCEPTED = Reply(250, "2.0.0", "Ok")
 
 
@@ -39,11 +39,15 @@ def a_reader(number: int, *, domain_id: int, route: int) -> Reader:
 
 
 async def send(gate: Gate, reader: Reader, port: int) -> None:
-    taker, writer = await asyncio.open_connection("127.0.0.1", port)
-    await taker.readline()
-    writer.close()
-    await writer.wait_closed()
-    gate.leaves(reader, ACCEPTED)
+    reply = None
+    try:
+        taker, writer = await asyncio.open_connection("127.0.0.1", port)
+        if await taker.readline():
+            reply = ACCEPTED
+        writer.close()
+        await writer.wait_closed()
+    finally:
+        gate.leaves(reader, reply)
 
 
 async def send_all(gate: Gate, readers: list[Reader], port: int) -> None:
