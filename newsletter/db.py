@@ -12,6 +12,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
+    Column,
     ColumnElement,
     Connection,
     DateTime,
@@ -114,6 +115,8 @@ def make_engine(url: str) -> Engine:
         # FULL: with NORMAL a power cut may lose the last intents, and with them the ledger's word.
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
+        # Whoever is erased must not stay readable in the file's free space.
+        cursor.execute("PRAGMA secure_delete = ON")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -147,7 +150,7 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
 
 
 def among(
-    session: Session, column: InstrumentedAttribute[int], ids: Sequence[int]
+    session: Session, column: InstrumentedAttribute[int] | Column[Any], ids: Sequence[int]
 ) -> ColumnElement[bool]:
     """`column` is one of `ids`, all of them in one parameter: the same statement for any number."""
     dialect = session.get_bind().dialect.name
@@ -155,7 +158,7 @@ def among(
 
 
 def among_given(
-    dialect: str, column: InstrumentedAttribute[int], ids: ColumnElement[str]
+    dialect: str, column: InstrumentedAttribute[int] | Column[Any], ids: ColumnElement[str]
 ) -> ColumnElement[bool]:
     """The same for a statement that is made once: `ids` is bound to what `given` makes of them."""
     if dialect == "postgresql":

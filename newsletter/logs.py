@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -11,8 +13,11 @@ from newsletter.settings import Settings
 _OF_A_RECORD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-def set_up_logging(settings: Settings) -> None:
-    """Send every record of the standard library's loggers to standard error in one format."""
+def set_up_logging(settings: Settings, *, mask: Callable[[str], str]) -> None:
+    """Send every record of the standard library's loggers to standard error in one format.
+
+    `mask` makes of any text what a log may have: a library's error may quote an address (S-26).
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -35,10 +40,9 @@ def set_up_logging(settings: Settings) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                partial(_mask_texts, mask),
                 renderer,
-            ]
-            if settings.log_format == "json"
-            else [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            ],
         )
     )
     root = logging.getLogger()
@@ -53,3 +57,12 @@ def _add_extra(_logger: Any, _method: str, event: structlog.typing.EventDict) ->
     record: logging.LogRecord = event["_record"]
     fields = {name: value for name, value in record.__dict__.items() if name not in _OF_A_RECORD}
     return {**event, **fields}
+
+
+def _mask_texts(
+    mask: Callable[[str], str], _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> dict[str, Any]:
+    return {
+        name: mask(value) if isinstance(value, str) and "@" in value else value
+        for name, value in event.items()
+    }

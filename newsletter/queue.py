@@ -37,6 +37,10 @@ class Job(StrEnum):
     IMPORT_FILES = "newsletter.import_files"
     ANSWER_SIGNUPS = "newsletter.answer_signups"
     FORGET_SIGNUPS = "newsletter.forget_signups"
+    COUNT_SEGMENTS = "newsletter.count_segments"
+    FORGET_API_ANSWERS = "newsletter.forget_api_answers"
+    FINISH_ERASURES = "newsletter.finish_erasures"
+    APPLY_RETENTION = "newsletter.apply_retention"
 
 
 QUEUE_OF = {
@@ -51,6 +55,10 @@ QUEUE_OF = {
     Job.IMPORT_FILES: Queue.UPKEEP,
     Job.ANSWER_SIGNUPS: Queue.SYSTEM,
     Job.FORGET_SIGNUPS: Queue.UPKEEP,
+    Job.COUNT_SEGMENTS: Queue.UPKEEP,
+    Job.FORGET_API_ANSWERS: Queue.UPKEEP,
+    Job.FINISH_ERASURES: Queue.UPKEEP,
+    Job.APPLY_RETENTION: Queue.UPKEEP,
 }
 
 

@@ -104,6 +104,15 @@ class Settings(BaseSettings):
     """Whose X-Forwarded-For is believed; addresses or networks, comma separated."""
     signups_per_hour: int = Field(default=1000, ge=1)
     """Over all forms and web processes; one form alone takes half of them."""
+    keep_unsubscribed_months: int = Field(default=24, ge=0, le=1200)
+    """How long people are known who are on no list any more; 0, here and below: for good."""
+    keep_events_months: int = Field(default=24, ge=0, le=1200)
+    keep_deliveries_months: int = Field(default=24, ge=0, le=1200)
+    """From the end of their edition on."""
+    keep_reports_days: int = Field(default=90, ge=1)
+    """Reports of imports, and servers' words about tries that did not end well."""
+    api_requests_per_minute: int = Field(default=600, ge=1)
+    """Of one API key, over all web processes."""
     clock_shift_path: Path | None = None
     """A file with the seconds that this system's clock is to be wrong by: a drill sets it."""
 

@@ -43,6 +43,12 @@ class Purpose(StrEnum):
     FORM = "form"
     CONFIRM = "confirm"
     REFUSE = "refuse"
+    PREFERENCES = "preferences"
+    SETTINGS = "settings"
+    DATA = "data"
+    ERASE = "erase"
+    MOVE = "move"
+    UNDO = "undo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +84,38 @@ class SubscriptionRef:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PersonRef:
+    """Whom a mailed link is for, as they were mailed; `at` is to the second."""
+
+    subscriber_id: int
+    at: datetime
+    address_mark: bytes
+    """The first four bytes of their address's hash: at another address the link is no more good."""
+
+    def pack(self) -> bytes:
+        return self.subscriber_id.to_bytes(6) + _seconds(self.at) + self.address_mark
+
+
+@dataclass(frozen=True, slots=True)
+class UndoRef:
+    """A leaving that its page may take back; `left_at` is to the second."""
+
+    list_id: int
+    subscriber_id: int
+    left_at: datetime
+
+    def pack(self) -> bytes:
+        return self.list_id.to_bytes(4) + self.subscriber_id.to_bytes(6) + _seconds(self.left_at)
+
+
 class LetterTokens(NamedTuple):
     """All that one reader's message carries, as ASCII; a tuple because one is made per message."""
 
     opened: bytes
     click: bytes
     unsubscribe: bytes
+    preferences: bytes
     message_id: bytes
     return_path: bytes
 
@@ -146,6 +178,7 @@ class Tokens:
             self._seal[Purpose.OPEN],
             self._seal[Purpose.CLICK],
             self._seal[Purpose.UNSUBSCRIBE],
+            self._seal[Purpose.PREFERENCES],
             self._seal[Purpose.MESSAGE_ID],
             self._seal[Purpose.RETURN_PATH],
         )
@@ -158,11 +191,12 @@ class Tokens:
         """The same tokens as one by one, for the path that every message takes."""
         packed = ref.pack()
         delivery = packed[4:]
-        opened, click, unsubscribe, message_id, return_path = self._of_letter
+        opened, click, unsubscribe, preferences, message_id, return_path = self._of_letter
         return LetterTokens(
             _base64(opened(delivery)),
             _base64(click(delivery)),
             _base64(unsubscribe(packed)),
+            _base64(preferences(packed)),
             _base64(message_id(delivery)),
             binascii.hexlify(return_path(delivery)),
         )
@@ -178,10 +212,43 @@ class Tokens:
 
     def read_unsubscribe(self, token: str) -> SubscriptionRef:
         """Raises `TokenError` for anything that `unsubscribe` did not make."""
-        ids = self._opened(Purpose.UNSUBSCRIBE, _unbase64(token), 14)
-        return SubscriptionRef(
-            int.from_bytes(ids[:4]), int.from_bytes(ids[4:8]), int.from_bytes(ids[8:])
-        )
+        return self._read_subscription(Purpose.UNSUBSCRIBE, token)
+
+    def preferences(self, ref: SubscriptionRef) -> str:
+        """42 characters, for the link that stands in every mail and may be forwarded with it."""
+        return _base64(self._seal[Purpose.PREFERENCES](ref.pack())).decode()
+
+    def read_preferences(self, token: str) -> SubscriptionRef:
+        """Raises `TokenError` for anything that `preferences` did not make."""
+        return self._read_subscription(Purpose.PREFERENCES, token)
+
+    def of_person(self, purpose: Purpose, ref: PersonRef) -> str:
+        """42 characters, for a link that is mailed to one person alone and soon grows old."""
+        return _base64(self._seal[purpose](ref.pack())).decode()
+
+    def read_of_person(self, purpose: Purpose, token: str) -> PersonRef:
+        """Raises `TokenError` for anything that `of_person` did not make for this purpose."""
+        ids = self._opened(purpose, _unbase64(token), 14)
+        return PersonRef(int.from_bytes(ids[:6]), _instant(ids[6:10]), ids[10:])
+
+    def undo(self, ref: UndoRef) -> str:
+        """42 characters of `[A-Za-z0-9_-]`."""
+        return _base64(self._seal[Purpose.UNDO](ref.pack())).decode()
+
+    def read_undo(self, token: str) -> UndoRef:
+        """Raises `TokenError` for anything that `undo` did not make."""
+        ids = self._opened(Purpose.UNDO, _unbase64(token), 14)
+        return UndoRef(int.from_bytes(ids[:4]), int.from_bytes(ids[4:10]), _instant(ids[10:]))
+
+    def move(self, reference: str, *, is_new: bool) -> str:
+        """40 characters, for the link to the old or to the new of two addresses."""
+        side = bytes([is_new])
+        return _base64(self._seal[Purpose.MOVE](bytes.fromhex(reference) + side)).decode()
+
+    def read_move(self, token: str) -> tuple[str, bool]:
+        """Raises `TokenError` for anything that `move` did not make."""
+        ids = self._opened(Purpose.MOVE, _unbase64(token), REFERENCE_BYTES + 1)
+        return ids[:REFERENCE_BYTES].hex(), bool(ids[REFERENCE_BYTES])
 
     def return_path(self, ref: DeliveryRef) -> str:
         """42 characters of `[0-9a-f]`, safe where a server changes the case of local parts."""
@@ -222,6 +289,12 @@ class Tokens:
         """Raises `TokenError` for anything that `refusal` did not make."""
         return self._opened(Purpose.REFUSE, _unbase64(token), HASH_BYTES)
 
+    def _read_subscription(self, purpose: Purpose, token: str) -> SubscriptionRef:
+        ids = self._opened(purpose, _unbase64(token), 14)
+        return SubscriptionRef(
+            int.from_bytes(ids[:4]), int.from_bytes(ids[4:8]), int.from_bytes(ids[8:])
+        )
+
     def _opened(self, purpose: Purpose, sealed: bytes, ids_length: int) -> bytes:
         mac_bytes = RETURN_PATH_MAC_BYTES if purpose is Purpose.RETURN_PATH else MAC_BYTES
         if len(sealed) != 1 + ids_length + mac_bytes:
@@ -230,6 +303,14 @@ class Tokens:
         if keys is None:
             raise _unknown()
         return keys.open(sealed[1:], ids_length)
+
+
+def _seconds(at: datetime) -> bytes:
+    return ((at - _EPOCH) // timedelta(seconds=1)).to_bytes(4)
+
+
+def _instant(seconds: bytes) -> datetime:
+    return _EPOCH + timedelta(seconds=int.from_bytes(seconds))
 
 
 def _unknown() -> TokenError:

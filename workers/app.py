@@ -6,6 +6,7 @@ cheap and stops fast over what promises delivery: the pump rings again for whate
 
 from celery import Celery
 
+from newsletter.addresses import mask_addresses
 from newsletter.clock import shift_by
 from newsletter.logs import set_up_logging
 from newsletter.queue import QUEUE_OF, Queue
@@ -41,7 +42,7 @@ app.conf.update(
     beat_schedule=TIMETABLE,
     timezone="UTC",
 )
-set_up_logging(settings)
+set_up_logging(settings, mask=mask_addresses)
 shift_by(settings.clock_shift_path)
 if settings.metrics_port is not None:
     share_metrics()  # before the tasks are imported, and the pool forks

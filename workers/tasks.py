@@ -1,6 +1,10 @@
 """Every task: named by its Job, and a line over the stage that does the work."""
 
+from newsletter.accounts.answers import forget_answers
 from newsletter.audience.answers import answer_requests
+from newsletter.audience.privacy_remains import finish_erasures
+from newsletter.audience.retention import apply_retention
+from newsletter.audience.segments.estimate import count_waiting
 from newsletter.audience.signup import forget_requests
 from newsletter.clock import utc_now
 from newsletter.db import get_engine
@@ -70,6 +74,26 @@ def forget_signups() -> None:
     forget_requests(get_engine(), now=utc_now())
 
 
+@app.task(name=Job.FORGET_API_ANSWERS)
+def forget_api_answers() -> None:
+    forget_answers(get_engine(), now=utc_now())
+
+
 @app.task(name=Job.IMPORT_FILES)
 def import_files() -> None:
     process.import_files()
+
+
+@app.task(name=Job.COUNT_SEGMENTS)
+def count_segments() -> None:
+    count_waiting(get_engine(), clock=utc_now)
+
+
+@app.task(name=Job.FINISH_ERASURES)
+def finish_erasing() -> None:
+    finish_erasures(get_engine(), now=utc_now())
+
+
+@app.task(name=Job.APPLY_RETENTION)
+def keep_no_longer() -> None:
+    apply_retention(get_engine(), settings=get_settings(), now=utc_now())

@@ -30,6 +30,12 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(hours=1),
         "options": {"expires": 600},
     },
+    # An answer is kept for a day; the hour more does nobody harm.
+    "forget API answers": {
+        "task": Job.FORGET_API_ANSWERS.value,
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600},
+    },
     # Takes up imports whose worker has died; a new one rings for itself. One query if there is none.
     "import files": {
         "task": Job.IMPORT_FILES.value,
@@ -39,6 +45,12 @@ TIMETABLE: dict[str, dict[str, Any]] = {
     # A list that wants doubts sent again waits five minutes for each; one more is not noticed.
     "settle doubts": {
         "task": Job.SETTLE_DOUBTS.value,
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 50},
+    },
+    # A count whose worker died is taken up again; one query if there is none.
+    "count segments": {
+        "task": Job.COUNT_SEGMENTS.value,
         "schedule": timedelta(minutes=1),
         "options": {"expires": 50},
     },
@@ -54,5 +66,17 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "task": Job.RESOLVE_DOMAINS.value,
         "schedule": timedelta(seconds=30),
         "options": {"expires": 60},
+    },
+    # An edition is over within a day or so; then nothing needs an erased person's number any more.
+    "finish erasures": {
+        "task": Job.FINISH_ERASURES.value,
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600},
+    },
+    # What is kept for months may go an hour later; each turn ends after ten minutes.
+    "apply retention": {
+        "task": Job.APPLY_RETENTION.value,
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600},
     },
 }

@@ -33,6 +33,8 @@ from newsletter.models import (
     Subscriber,
     Subscription,
     SubscriptionStatus,
+    Suppression,
+    SuppressionReason,
 )
 from newsletter.settings import Settings
 
@@ -61,9 +63,9 @@ def answer_requests(engine: Engine, *, settings: Settings, now: datetime) -> int
     return answered
 
 
-def answer_to(wishes: Sequence[Wish], *, is_mailed_enough: bool) -> RequestAnswer:
+def answer_to(wishes: Sequence[Wish]) -> RequestAnswer:
     """`wishes` are of lists that may mail the address."""
-    if is_mailed_enough or not wishes:
+    if not wishes:
         return RequestAnswer.NOTHING
     if all(wish.status is SubscriptionStatus.CONFIRMED for wish in wishes):
         return RequestAnswer.ALREADY
@@ -115,6 +117,8 @@ def _next(session: Session) -> SignupRequest | None:
 
 
 def _answer(session: Session, request: SignupRequest, links: Links, now: datetime) -> RequestAnswer:
+    if _is_mailed_enough(session, request, now):
+        return RequestAnswer.NOTHING
     match request.kind:
         case RequestKind.SIGN_UP:
             return _answer_signup(session, request, links, now)
@@ -131,11 +135,8 @@ def _answer_signup(
 ) -> RequestAnswer:
     lists = lists_that_may_mail(session, request)
     person = find_person(session, request)
-    statuses = _statuses(session, person)
-    answer = answer_to(
-        [Wish(each.opt_in, statuses.get(each.id)) for each in lists],
-        is_mailed_enough=_is_mailed_enough(session, request, now),
-    )
+    statuses = _statuses(session, request, person)
+    answer = answer_to([Wish(each.opt_in, statuses.get(each.id)) for each in lists])
     if answer is RequestAnswer.CONFIRM:
         new = [each for each in lists if statuses.get(each.id) is not SubscriptionStatus.CONFIRMED]
         post_confirm(session, request, new, person=person, links=links, now=now)
@@ -152,11 +153,7 @@ def _answer_link(
     session: Session, request: SignupRequest, links: Links, now: datetime
 ) -> RequestAnswer:
     person = find_person(session, request)
-    if (
-        person is None
-        or is_suppressed(session, request.address_hash, list_id=EVERYWHERE)
-        or _is_mailed_enough(session, request, now)
-    ):
+    if person is None or is_suppressed(session, request.address_hash, list_id=EVERYWHERE):
         return RequestAnswer.NOTHING
     lists = _lists_of(session, person)
     if not lists:
@@ -177,15 +174,25 @@ def _is_mailed_enough(session: Session, request: SignupRequest, now: datetime) -
     return len(mailed) >= MOST_A_DAY or any(at is not None and at > now - PAUSE for at in mailed)
 
 
-def _statuses(session: Session, person: Subscriber | None) -> dict[int, SubscriptionStatus]:
+def _statuses(
+    session: Session, request: SignupRequest, person: Subscriber | None
+) -> dict[int, SubscriptionStatus]:
+    """Of whoever left and was forgotten since, only their hash tells that they left."""
+    left = session.scalars(
+        select(Suppression.list_id).where(
+            Suppression.address_hash == request.address_hash,
+            Suppression.reason == SuppressionReason.LEFT,
+        )
+    )
+    statuses = dict.fromkeys(left, SubscriptionStatus.UNSUBSCRIBED)
     if person is None:
-        return {}
+        return statuses
     rows = session.execute(
         select(Subscription.list_id, Subscription.status).where(
             Subscription.subscriber_id == person.id
         )
     )
-    return dict(rows.tuples())
+    return statuses | dict(rows.tuples())
 
 
 def _lists_of(session: Session, person: Subscriber) -> list[MailingList]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import parse_address
@@ -24,6 +24,7 @@ from newsletter.audience.subscribers import (
     edit_subscriber,
 )
 from newsletter.audience.suppression import suppress
+from newsletter.audience.suppression_lifting import LONGEST_WHY, lift_by_person
 from newsletter.errors import InputError
 from newsletter.models import (
     EVERYWHERE,
@@ -84,7 +85,7 @@ def confirm(
         "confirmed_user_agent": one_line(visit.user_agent),
     }
     if request.kind is RequestKind.INVITATION:
-        evidence |= _lift(session, request)
+        evidence |= _lift(session, request, now)
     person = join(session, request, confirmation.lists, evidence=evidence, links=links, now=now)
     post_welcome(session, person, confirmation.lists, links=links, now=now)
     return confirmation
@@ -117,20 +118,7 @@ def join(
 
 def refuse(session: Session, hashed: bytes, *, now: datetime) -> None:
     """Whoever has the address never wants mail; what was asked for in their name is forgotten."""
-    is_new = suppress(
-        session, hashed, reason=SuppressionReason.ON_REQUEST, source="not me link", now=now
-    )
-    if not is_new:
-        # An admin may lift these two; the person's own word outweighs them.
-        session.execute(
-            update(Suppression)
-            .where(
-                Suppression.address_hash == hashed,
-                Suppression.list_id == EVERYWHERE,
-                Suppression.reason.in_((SuppressionReason.BOUNCED, SuppressionReason.IMPORTED)),
-            )
-            .values(reason=SuppressionReason.ON_REQUEST, source="not me link")
-        )
+    suppress(session, hashed, reason=SuppressionReason.ON_REQUEST, source="not me link", now=now)
     session.execute(delete(SignupRequest).where(SignupRequest.address_hash == hashed))
 
 
@@ -151,7 +139,11 @@ def lists_that_may_mail(session: Session, request: SignupRequest) -> list[Mailin
         return list(lists)
     spared = set(
         session.scalars(
-            select(Suppression.list_id).where(Suppression.address_hash == request.address_hash)
+            select(Suppression.list_id).where(
+                Suppression.address_hash == request.address_hash,
+                # They left, and were forgotten since: they may come back by themselves.
+                Suppression.reason != SuppressionReason.LEFT,
+            )
         )
     )
     if EVERYWHERE in spared:
@@ -178,16 +170,15 @@ def _standing(session: Session, request: SignupRequest | None, now: datetime) ->
     return Confirmation(Standing.OPEN, request.address, request.language, tuple(lists))
 
 
-def _lift(session: Session, request: SignupRequest) -> dict[str, Any]:
+def _lift(session: Session, request: SignupRequest, now: datetime) -> dict[str, Any]:
     """Take back what kept mail from the address, and say what that was."""
-    lifted = session.scalars(
-        delete(Suppression)
-        .where(
-            Suppression.address_hash == request.address_hash,
-            Suppression.list_id.in_((EVERYWHERE, *request.list_ids)),
-        )
-        .returning(Suppression.reason)
-    ).all()
+    lifted = lift_by_person(
+        session,
+        request.address_hash,
+        (EVERYWHERE, *request.list_ids),
+        why=f"invited by {request.invited_by}: {request.reason}"[:LONGEST_WHY],
+        now=now,
+    )
     return {
         "invited_by": request.invited_by,
         "invited_because": request.reason,

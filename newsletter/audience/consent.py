@@ -11,6 +11,7 @@ from newsletter.addresses import mask_address
 from newsletter.audience.history import Origin
 from newsletter.audience.lists import refuse_retired
 from newsletter.audience.suppression import is_suppressed
+from newsletter.audience.suppression_lifting import lift_by_person
 from newsletter.db import insert_or_ignore
 from newsletter.errors import StateError
 from newsletter.models import (
@@ -20,6 +21,7 @@ from newsletter.models import (
     Subscriber,
     Subscription,
     SubscriptionStatus,
+    SuppressionReason,
 )
 from newsletter.tokens import SubscriptionRef
 
@@ -41,6 +43,15 @@ def subscribe(
     """
     refuse_retired(mailing_list)
     masked = mask_address(person.address)
+    if origin.is_own:
+        lift_by_person(
+            session,
+            person.address_hash,
+            [mailing_list.id],
+            reasons=(SuppressionReason.LEFT,),
+            why="subscribed again",
+            now=now,
+        )
     if is_suppressed(session, person.address_hash, list_id=mailing_list.id):
         message = f"{masked} is suppressed: no mail may go there."
         raise StateError(message)

@@ -32,7 +32,7 @@ class BrokenRecord:
 class Reader:
     """A header, and the records behind it as they are asked for; blank lines are passed over.
 
-    Of `text` only the \\n ends a line. Raises `InputError` when there is no header.
+    Only a line feed ends a line. Raises `InputError` when there is no header.
     """
 
     def __init__(self, text: IO[str], delimiter: str | None = None) -> None:

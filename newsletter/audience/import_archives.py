@@ -95,7 +95,9 @@ class _Counted(io.RawIOBase):
         return len(piece)
 
 
-def _limited(stream: IO[bytes], limit: int, *, counted: _Counted | None) -> Iterator[bytes]:
+def _limited(
+    stream: IO[bytes] | gzip.GzipFile, limit: int, *, counted: _Counted | None
+) -> Iterator[bytes]:
     read = 0
     while chunk := stream.read(CHUNK_BYTES):
         read += len(chunk)

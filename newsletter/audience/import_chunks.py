@@ -88,7 +88,7 @@ class StoredFile(io.RawIOBase):
 
 
 def opened(stored: StoredFile, encoding: str) -> io.TextIOWrapper:
-    """Its text; only a \\n ends a line, and what is not in the encoding becomes U+FFFD."""
+    """Its text: only a line feed ends a line, and what is not in the encoding becomes U+FFFD."""
     return io.TextIOWrapper(
         io.BufferedReader(stored, 1 << 16), encoding=encoding, errors="replace", newline="\n"
     )

@@ -93,9 +93,7 @@ def _incomplete(session: Session, *, replaces: bool) -> Select[Any]:
             staged.c.name != "",
             Subscriber.name != staged.c.name if replaces else Subscriber.name == "",
         ),
-        and_(
-            _is_free(OwnField.ATTRIBUTES), staged.c.attributes.is_not(None), _may_differ(session)
-        ),
+        and_(_is_free(OwnField.ATTRIBUTES), staged.c.attributes.is_not(None), _may_differ(session)),
     ]
     for column, new, own in (
         (Subscriber.zone_id, staged.c.zone_id, OwnField.ZONE),
@@ -136,7 +134,7 @@ def _is_free(field: OwnField) -> ColumnElement[bool]:
 def _may_differ(session: Session) -> ColumnElement[bool]:
     """Only a sieve, where the store has one, so that not every row is fetched and locked."""
     if session.get_bind().dialect.name == "postgresql":
-        return not_(Subscriber.attributes.op("@>")(staged.c.attributes))
+        return not_(Subscriber.attributes.bool_op("@>")(staged.c.attributes))
     return true()
 
 
@@ -190,9 +188,7 @@ def _tag_changes(session: Session, gains: Mapping[int, set[int]]) -> Iterator[Ch
 
 def _mark_changed(session: Session, ids: Sequence[int]) -> None:
     session.execute(
-        update(staged)
-        .where(among(session, staged.c.subscriber_id, ids))
-        .values(is_changed=true())
+        update(staged).where(among(session, staged.c.subscriber_id, ids)).values(is_changed=true())
     )
 
 

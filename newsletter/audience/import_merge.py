@@ -4,6 +4,7 @@ Nobody who left comes back, nobody suppressed is subscribed, and nothing that a 
 themselves is overwritten.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -79,8 +80,8 @@ class Lines:
 @dataclass(frozen=True, slots=True)
 class Merged:
     lines: tuple[Lines, ...]
-    statuses: dict[SubscriptionStatus, int]
-    """Of the slice's people on the list, now."""
+    statuses: Counter[SubscriptionStatus]
+    """How many more people of the file are so on the list."""
 
 
 @dataclass(slots=True)
@@ -264,9 +265,7 @@ def _move(session: Session, job: Import) -> None:
         .execution_options(synchronize_session=False)
     ).all()
     session.execute(
-        update(staged)
-        .where(among(session, staged.c.subscriber_id, moved))
-        .values(is_moved=true())
+        update(staged).where(among(session, staged.c.subscriber_id, moved)).values(is_moved=true())
     )
 
 
@@ -335,13 +334,22 @@ def _lines(session: Session) -> tuple[Lines, ...]:
     return tuple(Lines(start, end, Outcome(word)) for word, start, end in found)
 
 
-def _statuses(session: Session) -> dict[SubscriptionStatus, int]:
+def _statuses(session: Session) -> Counter[SubscriptionStatus]:
     after = case(
         (_may_move(), staged.c.status),
         (staged.c.is_blocked, staged.c.before),
         else_=func.coalesce(staged.c.before, staged.c.status),
     )
-    found = session.execute(
-        select(after, func.count()).where(not_(staged.c.is_repeat)).group_by(after)
-    )
-    return {SubscriptionStatus(status): people for status, people in found if status is not None}
+    people: Counter[SubscriptionStatus] = Counter()
+    # Whoever comes again was counted before, with what they were then.
+    for is_repeat, before, status, count in session.execute(
+        select(staged.c.is_repeat, staged.c.before, after, func.count()).group_by(
+            staged.c.is_repeat, staged.c.before, after
+        )
+    ):
+        if status is None or (is_repeat and before is None):
+            continue
+        people[SubscriptionStatus(status)] += count
+        if is_repeat:
+            people[SubscriptionStatus(before)] -= count
+    return people

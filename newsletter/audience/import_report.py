@@ -51,9 +51,7 @@ class ImportReport:
     @property
     def rejected(self) -> dict[Rejection, int]:
         return {
-            Rejection(word): lines
-            for word, lines in self.outcomes.items()
-            if word in _REJECTIONS
+            Rejection(word): lines for word, lines in self.outcomes.items() if word in _REJECTIONS
         }
 
     def of(self, outcome: Outcome) -> int:

@@ -172,7 +172,7 @@ class _Run:
 
     def _merge(self, session: Session, merger: Merger, rows: list[Row]) -> Merged:
         if not rows:
-            return Merged((), {})
+            return Merged((), Counter())
         if not self.job.is_dry_run:
             return merger.merge(session, rows)
         with session.begin_nested() as savepoint:
@@ -181,9 +181,7 @@ class _Run:
         return merged
 
 
-def read_slices(
-    reader: Reader, rows: RowReader, seen: Seen, *, after: int
-) -> Iterator[Slice]:
+def read_slices(reader: Reader, rows: RowReader, seen: Seen, *, after: int) -> Iterator[Slice]:
     """What comes behind the line `after`; what comes before it is only remembered in `seen`."""
     taken = _Taken(seen)
     for record in reader:
@@ -192,7 +190,7 @@ def read_slices(
             each = taken.cut()
             if record.line > after:
                 yield each
-    if taken.last_line > after:
+    if taken.records:
         yield taken.cut()
 
 
@@ -242,7 +240,7 @@ class _Taken:
         return Slice(rows, problems, self.last_line)
 
     def _repeat(self, row: Row, first_line: int) -> None:
-        text = f"{mask_address(row.address)} is on line {first_line} already"
+        text = f"{mask_address(row.key)} is on line {first_line} already"
         if row.ends_mail:
             text += ", but this one ends mail and counts"
         self.problems.append(Problem(row.line, Rejection.REPEATED, "address", text))
@@ -285,9 +283,7 @@ def _hold(session: Session, job: Import) -> None:
         raise FencedError(message)
 
 
-def _report(
-    session: Session, job: Import, merged: Merged, problems: Iterable[Problem]
-) -> None:
+def _report(session: Session, job: Import, merged: Merged, problems: Iterable[Problem]) -> None:
     lines: list[Mapping[str, object]] = [
         {
             "first_line": lines.first,

@@ -19,9 +19,7 @@ class Seen:
         """Remember the line of each address hash; returns the first lines of those seen before."""
         before = self._store.total_changes
         # In order, so that neighbours of the tree are touched together.
-        self._store.executemany(
-            "INSERT OR IGNORE INTO seen VALUES (?, ?)", sorted(lines.items())
-        )
+        self._store.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", sorted(lines.items()))
         if self._store.total_changes - before == len(lines):
             return {}
         found = {}

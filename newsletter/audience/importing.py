@@ -29,7 +29,7 @@ from newsletter.audience.presets import Preset, preset_called, recognise
 from newsletter.audience.rows import STATUS_WORDS
 from newsletter.audience.tags import read_tag
 from newsletter.db import reading, transaction
-from newsletter.errors import InputError, NotFoundError, StateError
+from newsletter.errors import NotFoundError, StateError
 from newsletter.models import Import, ImportState, LegalBasis, MailingList
 from newsletter.queue import Job, enqueue_after_commit
 

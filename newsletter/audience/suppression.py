@@ -1,16 +1,40 @@
 """Who is never mailed: entries are keyed by hash, so they outlive the person's erasure."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash
+from newsletter.audience.fields import refuse
 from newsletter.db import insert_or_ignore
-from newsletter.models import EVERYWHERE, Suppression, SuppressionReason
+from newsletter.models import EVERYWHERE, ReplyClass, Suppression, SuppressionReason
 
 LONGEST_SOURCE = 200
+MOST_ON_A_PAGE = 1_000
+OBJECTIONS = (SuppressionReason.COMPLAINED, SuppressionReason.ON_REQUEST)
+"""The person's own word; nobody else takes it back."""
+
+
+class NewSuppression(NamedTuple):
+    """A tuple because a file may have millions."""
+
+    address_hash: bytes
+    list_id: int
+    reason: SuppressionReason
+    source: str
+    created_at: datetime
+    reply_class: ReplyClass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressionPage:
+    entries: tuple[Suppression, ...]
+    next_after: str | None
+    """Ask with it for the page behind this one; None: this is the last."""
 
 
 def suppress(
@@ -20,11 +44,20 @@ def suppress(
     reason: SuppressionReason,
     source: str,
     list_id: int = EVERYWHERE,
+    reply_class: ReplyClass | None = None,
     now: datetime,
 ) -> bool:
-    """Never mail this address again; False when that was so already, and the older entry stays."""
+    """Never mail this address again; False when that was so already.
+
+    Then the older entry stays, unless this one is the person's own word and that one was not.
+    """
     new = suppress_many(
-        session, {_hash(address_or_hash): reason}, source=source, list_id=list_id, now=now
+        session,
+        {_hash(address_or_hash): reason},
+        source=source,
+        list_id=list_id,
+        reply_class=reply_class,
+        now=now,
     )
     return new > 0
 
@@ -35,23 +68,34 @@ def suppress_many(
     *,
     source: str,
     list_id: int = EVERYWHERE,
+    reply_class: ReplyClass | None = None,
     now: datetime,
 ) -> int:
-    """One entry for each address hash; returns how many are new."""
-    if not reasons:
-        return 0
-    rows = [
-        {
-            "address_hash": hashed,
-            "list_id": list_id,
-            "reason": reason,
-            "source": source[:LONGEST_SOURCE],
-            "created_at": now,
-        }
-        for hashed, reason in sorted(reasons.items())
+    """As `suppress`, for many address hashes; returns how many are new."""
+    entries = [
+        NewSuppression(hashed, list_id, reason, source, now, reply_class)
+        for hashed, reason in reasons.items()
     ]
-    insert = insert_or_ignore(session, Suppression).returning(Suppression.address_hash)
-    return len(session.connection().execute(insert, rows).all())
+    return keep_suppressions(session, entries)
+
+
+def keep_suppressions(session: Session, entries: Collection[NewSuppression]) -> int:
+    """As `suppress`, for entries of any kind; returns how many are new."""
+    if not entries:
+        return 0
+    insert = insert_or_ignore(session, Suppression).returning(
+        Suppression.address_hash, Suppression.list_id
+    )
+    # In one order, so that whoever writes the same keys waits, and not in a circle.
+    rows = [
+        entry._asdict() | {"source": entry.source[:LONGEST_SOURCE]}
+        for entry in sorted(entries, key=_key)
+    ]
+    new = {(row[0], row[1]) for row in session.connection().execute(insert, rows)}
+    _strengthen(
+        session, [entry for entry in entries if (entry.address_hash, entry.list_id) not in new]
+    )
+    return len(new)
 
 
 def is_suppressed(session: Session, address_or_hash: Address | bytes, *, list_id: int) -> bool:
@@ -64,7 +108,7 @@ def objection_to(session: Session, hashed: bytes) -> SuppressionReason | None:
         select(Suppression.reason).where(
             Suppression.address_hash == hashed,
             Suppression.list_id == EVERYWHERE,
-            Suppression.reason.in_((SuppressionReason.COMPLAINED, SuppressionReason.ON_REQUEST)),
+            Suppression.reason.in_(OBJECTIONS),
         )
     )
     return found
@@ -80,6 +124,78 @@ def suppressed_among(session: Session, hashes: Collection[bytes], *, list_id: in
             )
         )
     )
+
+
+def suppressions_of(session: Session, address_or_hash: Address | bytes) -> list[Suppression]:
+    return list(
+        session.scalars(
+            select(Suppression)
+            .where(Suppression.address_hash == _hash(address_or_hash))
+            .order_by(Suppression.list_id)
+        )
+    )
+
+
+def list_suppressions(
+    session: Session,
+    *,
+    list_id: int | None = None,
+    reason: SuppressionReason | None = None,
+    source: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> SuppressionPage:
+    """Oldest first; `list_id` may be `EVERYWHERE`, `source` is a part of the source's text.
+
+    Raises `InputError` for an `after` that is no page's `next_after`.
+    """
+    limit = max(1, min(limit, MOST_ON_A_PAGE))
+    key = (Suppression.created_at, Suppression.address_hash, Suppression.list_id)
+    query = select(Suppression).order_by(*key).limit(limit + 1)
+    if list_id is not None:
+        query = query.where(Suppression.list_id == list_id)
+    if reason is not None:
+        query = query.where(Suppression.reason == reason)
+    if source is not None:
+        query = query.where(Suppression.source.contains(source, autoescape=True))
+    if after is not None:
+        query = query.where(tuple_(*key) > tuple_(*_read_place(after)))
+    found = session.scalars(query).all()
+    entries = tuple(found[:limit])
+    return SuppressionPage(entries, _place(entries[-1]) if len(found) > limit else None)
+
+
+def _key(entry: NewSuppression) -> tuple[bytes, int]:
+    return entry.address_hash, entry.list_id
+
+
+def _place(entry: Suppression) -> str:
+    at = entry.created_at.astimezone(UTC).replace(tzinfo=None)
+    return f"{at.isoformat()}.{entry.address_hash.hex()}.{entry.list_id}"
+
+
+def _read_place(text: str) -> tuple[datetime, bytes, int]:
+    try:
+        at, hashed, list_id = text.rsplit(".", 2)
+        return datetime.fromisoformat(at).replace(tzinfo=UTC), bytes.fromhex(hashed), int(list_id)
+    except ValueError:
+        refuse("after", "write what the page before gave as its next one")
+
+
+def _strengthen(session: Session, entries: Collection[NewSuppression]) -> None:
+    """Where an entry was made by a machine or an admin, the person's own word takes its place."""
+    for entry in entries:
+        if entry.reason in OBJECTIONS:
+            session.execute(
+                update(Suppression)
+                .where(
+                    Suppression.address_hash == entry.address_hash,
+                    Suppression.list_id == entry.list_id,
+                    Suppression.reason.not_in(OBJECTIONS),
+                )
+                .values(reason=entry.reason, source=entry.source[:LONGEST_SOURCE])
+                .execution_options(synchronize_session="fetch")
+            )
 
 
 def _hash(address_or_hash: Address | bytes) -> bytes:

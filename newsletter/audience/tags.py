@@ -28,6 +28,13 @@ def tags_of(session: Session, subscriber_id: int) -> list[str]:
     )
 
 
+def list_tags(session: Session, *, after: str = "", limit: int = 100) -> list[str]:
+    """All that there are, in order; those behind `after`."""
+    return list(
+        session.scalars(select(Tag.name).where(Tag.name > after).order_by(Tag.name).limit(limit))
+    )
+
+
 def set_tags(
     session: Session,
     subscriber_id: int,

@@ -1,11 +1,17 @@
-"""`newsletter bench`: what sending costs on this machine."""
+"""`newsletter bench`: what sending, importing and exporting cost on this machine."""
 
 import json
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
 
+from newsletter.bench.exports import measure_export
+from newsletter.bench.imports import measure_import
 from newsletter.bench.others import Server
 from newsletter.bench.send import Compared, Figures, Plan, Result, measure
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def _server(_context: click.Context, _option: click.Parameter, text: str | None) -> Server | None:
@@ -66,6 +72,42 @@ def send(as_json: bool, **plan: object) -> None:
         click.echo(json.dumps(result.to_json()))
         return
     _show(result)
+
+
+def _rows_options(command: Command) -> Command:
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+        click.option("--store", type=click.Choice(["postgres", "sqlite"]), default="postgres"),
+        click.option("--rows", default=100_000, show_default=True, type=click.IntRange(100)),
+    ):
+        command = option(command)
+    return command
+
+
+@command.command("import")
+@_rows_options
+def import_command(rows: int, store: str, as_json: bool) -> None:
+    """Import a file twice, and compare with a bare COPY of the same rows into the same tables."""
+    figures = measure_import(store, rows, tell=lambda text: click.echo(text, err=True))
+    _show_figures(figures.to_json(), as_json=as_json)
+
+
+@command.command("export")
+@_rows_options
+def export_command(rows: int, store: str, as_json: bool) -> None:
+    """Export a list, and compare with a bare COPY of what is written."""
+    figures = measure_export(store, rows, tell=lambda text: click.echo(text, err=True))
+    _show_figures(figures.to_json(), as_json=as_json)
+
+
+def _show_figures(figures: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    for name, figure in figures.items():
+        click.echo(
+            f"{name:<20}{figure:>14}" if isinstance(figure, str) else f"{name:<20}{figure:>14,}"
+        )
 
 
 def _show(result: Result) -> None:

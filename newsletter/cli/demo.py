@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from newsletter.cli.edition import describe
-from newsletter.cli.subscribers import show_report
+from newsletter.cli.imports import show_report
 from newsletter.demo.run import Demo, DemoFigures, running_demo
 from newsletter.demo.sample import SAMPLE_BRIEFING
 

@@ -7,9 +7,9 @@ import click
 from newsletter.checks.draft import Draft, make_draft
 from newsletter.checks.registry import run_checks
 from newsletter.clock import utc_now
-from newsletter.compose.briefing import Briefing, plain
 from newsletter.compose.findings import Finding, Severity
 from newsletter.compose.parser import read_briefing
+from newsletter.compose.preheader import preheader_of
 from newsletter.render.compile import compile_edition
 from newsletter.render.masthead import Masthead
 from newsletter.settings import get_settings
@@ -17,7 +17,6 @@ from newsletter.tokens import Tokens
 
 EXIT_FINDINGS = 1
 
-_PREHEADER_LENGTH = 110
 _COLOURS = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.HINT: "cyan"}
 
 
@@ -46,7 +45,7 @@ def command(
             edition_id=1,
             public_id="example",
             subject=subject or parsed.briefing.title,
-            preheader=_preheader(parsed.briefing),
+            preheader=preheader_of(parsed.briefing),
         )
         tokens = Tokens(get_settings().secret_keys)
         draft = make_draft(parsed.briefing, compiled, tokens=tokens, date=now)
@@ -79,15 +78,6 @@ def _sample_masthead(name: str, *, tagline: str, accent: str) -> Masthead:
         mail_domain="mail.example.org",
         base_url="https://news.example.org",
     )
-
-
-def _preheader(briefing: Briefing) -> str:
-    """The first key points, or else the beginning of the introduction, cut between words."""
-    points = " ".join(point.text for point in briefing.key_points)
-    text = " ".join((points or " ".join(map(plain, briefing.intro))).split())
-    if len(text) <= _PREHEADER_LENGTH:
-        return text
-    return text[:_PREHEADER_LENGTH].rpartition(" ")[0] + "…" or text[:_PREHEADER_LENGTH]
 
 
 def _write(draft: Draft, out: Path) -> None:

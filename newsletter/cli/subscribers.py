@@ -1,21 +1,17 @@
-"""`newsletter subscriber …`: the people; one by one, page by page, or from a file."""
+"""`newsletter subscriber …`: the people, one by one or page by page."""
 
 import getpass
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import mask_address, parse_address
 from newsletter.audience.consent import remove_from_list, subscribe
 from newsletter.audience.detail import subscriber_detail
 from newsletter.audience.history import Origin
-from newsletter.audience.importing import ImportReport, OnProgress, import_csv
-from newsletter.audience.lists import all_lists, list_by_slug, refuse_retired
+from newsletter.audience.lists import all_lists, list_by_slug
 from newsletter.audience.sections import set_hidden_sections
 from newsletter.audience.subscribers import (
     MOST_ON_A_PAGE,
@@ -32,7 +28,7 @@ from newsletter.cli.output import json_option, write_json
 from newsletter.cli.person import person_as_json, show_person
 from newsletter.cli.signup import evidence_command, invite_command
 from newsletter.clock import utc_now
-from newsletter.db import get_engine, reading, transaction
+from newsletter.db import reading, transaction
 from newsletter.errors import InputError
 from newsletter.models import (
     EVERYWHERE,
@@ -45,7 +41,6 @@ from newsletter.models import (
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-PROBLEMS_SHOWN = 20
 PEOPLE_ON_A_PAGE = 100
 
 
@@ -67,7 +62,7 @@ def _field_options(command: Command) -> Command:
 
 @click.group()
 def command() -> None:
-    """Add people, show and change them, import them, and stop mail to an address."""
+    """Add people, show and change them, and stop mail to an address."""
 
 
 command.add_command(evidence_command)
@@ -226,36 +221,6 @@ def list_command(
         click.echo(f"… and more: --after {page.next_after}", err=True)
 
 
-@command.command("import")
-@click.argument(
-    "file", type=click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
-)
-@click.option("--list", "slug", required=True, help="The list that they are subscribed to.")
-@click.option("--json", "as_json", is_flag=True, help="Write the whole report as JSON.")
-def import_command(file: str, slug: str, as_json: bool) -> None:
-    """Subscribe the people of FILE, a CSV in UTF-8 with a header line; - reads standard input.
-
-    Columns: email; name, or first_name and last_name; zone; language; status; joined_at. Nobody
-    who unsubscribed is brought back, and importing the same file again changes nothing.
-    """
-    with reading() as session:
-        mailing_list = list_by_slug(session, slug)
-        refuse_retired(mailing_list)
-    with click.open_file(file, "rb") as stream, _progress_bar() as on_progress:
-        report = import_csv(
-            get_engine(),
-            stream,
-            list_id=mailing_list.id,
-            source=click.format_filename(file, shorten=True),
-            now=utc_now(),
-            on_progress=on_progress,
-        )
-    if as_json:
-        write_json(_as_dict(report))
-    else:
-        show_report(report)
-
-
 @command.command("suppress")
 @click.argument("address")
 @click.option(
@@ -279,74 +244,6 @@ def suppress_command(address: str, reason: str, slug: str | None) -> None:
         )
     masked = mask_address(str(parsed))
     click.echo(f"{masked} is suppressed." if is_new else f"{masked} was suppressed already.")
-
-
-@contextmanager
-def _progress_bar() -> Iterator[OnProgress]:
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("importing"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as progress:
-        task = progress.add_task("import", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-def show_report(report: ImportReport) -> None:
-    click.echo(
-        f"{report.people:,} people in {report.lines:,} lines: {report.created:,} new on the list, "
-        f"{report.updated:,} changed, {report.unchanged:,} as they were."
-    )
-    for status, people in report.by_status.items():
-        click.echo(f"  {people:>9,}  {status.name.lower()}")
-    if report.suppressed:
-        click.echo(f"{report.suppressed:,} of them are suppressed and get no mail.")
-    if report.stayed_away:
-        click.echo(f"{report.stayed_away:,} had unsubscribed before and stay so.")
-    if report.ignored_columns:
-        click.echo(f"Ignored columns: {', '.join(report.ignored_columns)}.")
-    if report.rejected:
-        _show_rejected(report)
-
-
-def _show_rejected(report: ImportReport) -> None:
-    click.echo(f"Lines left out: {sum(report.rejected.values()):,}")
-    for reason, lines in report.rejected.items():
-        click.echo(f"  {lines:>9,}  {reason.value}")
-    for problem in report.problems[:PROBLEMS_SHOWN]:
-        detail = f" ({problem.text})" if problem.text else ""
-        click.echo(f"  line {problem.line}, {problem.field}: {problem.reason.value}{detail}")
-    if sum(report.rejected.values()) > PROBLEMS_SHOWN:
-        click.echo(f"  … and more; --json lists the first {len(report.problems):,}.")
-
-
-def _as_dict(report: ImportReport) -> dict[str, Any]:
-    return {
-        "lines": report.lines,
-        "people": report.people,
-        "created": report.created,
-        "updated": report.updated,
-        "unchanged": report.unchanged,
-        "by_status": {status.name.lower(): people for status, people in report.by_status.items()},
-        "stayed_away": report.stayed_away,
-        "suppressed": report.suppressed,
-        "rejected": {reason.value: lines for reason, lines in report.rejected.items()},
-        "problems": [
-            {
-                "line": problem.line,
-                "field": problem.field,
-                "reason": problem.reason.value,
-                "text": problem.text,
-            }
-            for problem in report.problems
-        ],
-        "ignored_columns": list(report.ignored_columns),
-    }
 
 
 def _origin() -> Origin:

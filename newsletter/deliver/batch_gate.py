@@ -10,7 +10,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.deliver import reply_rules
@@ -19,12 +18,12 @@ from newsletter.deliver.classes import classify
 from newsletter.deliver.gate import Gate
 from newsletter.deliver.holds import Trip, end_probe, hold, open_holds
 from newsletter.deliver.outcome import Outcome, Reply
-from newsletter.deliver.reply_rules import Rule, first_match, rules_of
+from newsletter.deliver.reply_rules import Rule, first_match
 from newsletter.deliver.routing import Obstacles, obstacles_of
 from newsletter.deliver.standing import Standing
 from newsletter.deliver.watch import Watch
 from newsletter.deliver.wire import SmtpError, TransportRefused
-from newsletter.models import HoldScope, ReplyClass, Route, Transport
+from newsletter.models import HoldScope, ReplyClass
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ class BatchGate:
         self._watch = Watch(claim, sender_domains)
         self._held_domains = claim.obstacles.recipient_domains
         self._limit = claim.obstacles.limit(claim.transport_id, claim.route)
-        self._looked_at = -LOOK_SECONDS
+        self._looked_at = clock()
         self._is_probing = claim.is_probe
         self._probe_went_well: bool | None = None
         self._under_way = 0
@@ -125,6 +124,12 @@ class BatchGate:
             return HELD_READERS_WAIT.total_seconds()
         self._waits_for_pace = False
         return self._pace.wait_seconds()
+
+    def is_quiet(self) -> bool:
+        return not (self._trips or self._matches) and self._clock() - self._looked_at < LOOK_SECONDS
+
+    def accepted(self, outcomes: Sequence[Outcome]) -> None:
+        self._watch.accepted(outcomes)
 
     def observe(self, session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
         """A window's outcomes, in the transaction that has recorded them."""
@@ -193,23 +198,3 @@ class BatchGate:
             or claim.lease.edition_id in obstacles.editions
             or not obstacles.sender_domains.isdisjoint(self._sender_domains.values())
         )
-
-
-def open_gate(
-    session: Session,
-    claim: Claim,
-    *,
-    transport: Transport,
-    pace: Gate,
-    standing: Standing,
-    sender_domains: Mapping[int, str],
-) -> BatchGate:
-    provider = session.scalar(select(Route.name).where(Route.id == claim.route))
-    return BatchGate(
-        claim,
-        transport=transport.name,
-        pace=pace,
-        standing=standing,
-        sender_domains=sender_domains,
-        rules=rules_of(provider or ""),
-    )

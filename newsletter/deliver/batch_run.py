@@ -26,6 +26,7 @@ from newsletter.deliver.gate import WatchedGate
 from newsletter.deliver.journal import Journal
 from newsletter.deliver.letters import Letter, LetterMaker
 from newsletter.deliver.outcome import Outcome, Reply, outcome_of
+from newsletter.deliver.smooth import SmoothWindows
 from newsletter.deliver.wire import ConnectionLost, Endpoint, MailConnection, TransportRefused
 from newsletter.errors import FencedError
 from newsletter.metrics import MESSAGES, Stopwatch
@@ -34,7 +35,7 @@ from newsletter.render.message import Assembler
 
 logger = logging.getLogger(__name__)
 
-WINDOW = 100
+WINDOW = 200
 """People declared at once: the most, beside one for each connection, that a lost host leaves in doubt."""
 TICK_SECONDS = 1.0
 """How soon a running batch notices a pause, a cancellation and people who leave."""
@@ -47,7 +48,7 @@ TRANSPORT_PAUSE = timedelta(seconds=30)
 LONGEST_WAIT_SECONDS = 2.0
 """For the gate: a worker that waits longer gives the batch back and takes another."""
 SHORTEST_WAIT_SECONDS = 0.02
-MOST_ASIDE = WINDOW // 2
+MOST_ASIDE = 50
 EXIT_FENCED = 75
 
 _NOT_TAKEN = Reply(450, None, "the server took no content")
@@ -82,6 +83,7 @@ class BatchRun:
         self._claim = claim
         self._readers = claim.readers
         self._engine = engine
+        self._smooth = SmoothWindows(engine) if _can_be_smooth(engine, claim) else None
         self._journal = journal
         self._wire = wire
         self._gate = gate
@@ -309,7 +311,7 @@ class BatchRun:
 
     def _next_reader(self) -> Reader | None:
         """The next who is declared; None when the committer is not that far."""
-        if self._intended - self._next < WINDOW // 2 and self._intended < len(self._readers):
+        if self._intended - self._next < WINDOW // 4 and self._intended < len(self._readers):
             self._wanted.set()
         if not self._again:
             if self._next < self._intended and len(self._aside) < MOST_ASIDE:
@@ -375,6 +377,8 @@ class BatchRun:
             os._exit(EXIT_FENCED)
         finally:
             self._close()
+            if self._smooth is not None:
+                await asyncio.to_thread(self._smooth.close)
 
     async def _commit(self, *, is_last: bool) -> None:
         outcomes, self._outcomes = self._outcomes, []
@@ -411,9 +415,38 @@ class BatchRun:
 
     def _open_window(self, outcomes: list[Outcome], excluded: dict[int, Reason], upto: int) -> bool:
         """One transaction: the intent of the next window and the outcomes of the last."""
-        lease, now = self._claim.lease, utc_now()
         upto_id = self._readers[upto - 1].subscriber_id if upto else 0
-        with self._stopwatch.phase("record"), transaction(self._engine) as session:
+        with self._stopwatch.phase("record"):
+            if not excluded and self._is_smooth(outcomes):
+                return self._go_on_smoothly(outcomes, upto_id)
+            return self._go_on(outcomes, excluded, upto_id)
+
+    def _is_smooth(self, outcomes: list[Outcome]) -> bool:
+        return (
+            self._smooth is not None
+            and self._gate.is_quiet()
+            and time.monotonic() - self._left_asked_at < TICK_SECONDS
+            and len({outcome.reply.code if outcome.reply else 0 for outcome in outcomes}) < 2
+            and all(outcome.state is DeliveryState.SENT for outcome in outcomes)
+        )
+
+    def _go_on_smoothly(self, outcomes: list[Outcome], upto_id: int) -> bool:
+        assert self._smooth is not None
+        may_go_on = self._smooth.advance(
+            self._claim.lease,
+            [outcome.subscriber_id for outcome in outcomes],
+            code=outcomes[0].reply.code if outcomes and outcomes[0].reply else 0,
+            revision=self._claim.revision,
+            upto=upto_id,
+            now=utc_now(),
+            extend=self._lease,
+        )
+        self._gate.accepted(outcomes)
+        return may_go_on
+
+    def _go_on(self, outcomes: list[Outcome], excluded: dict[int, Reason], upto_id: int) -> bool:
+        lease, now = self._claim.lease, utc_now()
+        with transaction(self._engine) as session:
             may_go_on = ledger.intend(session, lease, upto=upto_id, now=now, extend=self._lease)
             ledger.record(session, lease, outcomes, revision=self._claim.revision, at=now)
             ledger.exclude(session, lease, excluded)
@@ -444,6 +477,12 @@ class BatchRun:
         if self._gate.is_shut:
             return timedelta(seconds=TICK_SECONDS)
         return timedelta(seconds=self._rest_seconds)
+
+
+def _can_be_smooth(engine: Engine, claim: Claim) -> bool:
+    """A deferral that ends has a row to be forgotten: `ledger` does that."""
+    is_first_try = all(reader.first_at is None for reader in claim.readers)
+    return engine.dialect.name == "postgresql" and is_first_try
 
 
 def _is_trouble(trouble: ConnectionLost | TransportRefused, *, messages: int) -> bool:

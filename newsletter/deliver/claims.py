@@ -1,6 +1,6 @@
 """Claims: a worker takes a due batch, with all that the messages to its readers need."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple, Self
@@ -42,6 +42,7 @@ from newsletter.models import (
     Wave,
 )
 from newsletter.plan.exclusion import exclusion_reason
+from newsletter.plan.hiding import Hiding, hiding_of
 
 Crowded = Callable[[int], Collection[int]]
 """The routes that a transport has no connection free for."""
@@ -70,6 +71,8 @@ class Reader(NamedTuple):  # five hundred of them a claim: a dataclass takes thr
     domain_id: int
     joined_on: date
     route: int
+    hidden: int = 0
+    """What they hide of the edition, as `Compiled.without` takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ _READERS = (
         _WHY,
         Domain.verdict != DomainVerdict.NO_MAIL,
         Subscription.joined_at,
+        Subscription.hidden_sections,
         Delivery.subscriber_id,
         Delivery.list_id,
         Subscriber.address,
@@ -342,7 +346,7 @@ def _mailable(
 ) -> tuple[Reader, ...]:
     """The batch's readers, less those who left since planning and those whose domain takes no mail."""
     readers, left, nowhere = [], {}, []
-    for why, takes_mail, joined_at, *known in session.connection().execute(
+    for why, takes_mail, joined_at, hidden, *known in session.connection().execute(
         _READERS, _waiting_of(lease)
     ):
         if why is not None:
@@ -350,7 +354,11 @@ def _mailable(
         elif not takes_mail:
             nowhere.append(known[0])
         else:
-            readers.append(Reader._make((*known, joined_at.date(), route)))
+            readers.append(Reader._make((*known, joined_at.date(), route, hidden)))
+    if any(reader.hidden for reader in readers):
+        readers = _with_something_left(
+            readers, hiding_of(session, lease.edition_id, revision), left
+        )
     exclude(session, lease, left)
     if nowhere:
         outcomes = [
@@ -358,6 +366,20 @@ def _mailable(
         ]
         record(session, lease, outcomes, revision=revision, at=now)
     return tuple(readers)
+
+
+def _with_something_left(
+    readers: Iterable[Reader], hidings: Mapping[int, Hiding], left: dict[int, Reason]
+) -> list[Reader]:
+    """What they hide of this edition instead of what they hide of the list; `left` gets the others."""
+    kept = []
+    for reader in readers:
+        hiding = hidings[reader.list_id]
+        if hiding.leaves_nothing(reader.hidden):
+            left[reader.subscriber_id] = Reason.NOTHING_LEFT
+        else:
+            kept.append(reader._replace(hidden=hiding.places(reader.hidden)))
+    return kept
 
 
 def _waiting_of(lease: Lease) -> dict[str, int]:

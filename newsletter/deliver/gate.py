@@ -44,7 +44,13 @@ class Gate(Protocol):
 
 
 class WatchedGate(Gate, Protocol):
-    """A gate that is told what is recorded; these two are called from the committer's thread."""
+    """A gate that is told what is recorded; all of this is called from the committer's thread."""
+
+    def is_quiet(self) -> bool:
+        """It has nothing to write, and nothing to look up, before the next window."""
+
+    def accepted(self, outcomes: Sequence[Outcome]) -> None:
+        """What `observe` does, for a window in which everybody was accepted, while it is quiet."""
 
     def observe(self, session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
         """A window's outcomes, in the transaction that has recorded them."""
@@ -71,6 +77,12 @@ class OpenGate:
 
     def wait_seconds(self) -> float:
         return 0.0
+
+    def is_quiet(self) -> bool:
+        return True
+
+    def accepted(self, outcomes: Sequence[Outcome]) -> None:
+        pass
 
     def observe(self, session: Session, outcomes: Sequence[Outcome], *, now: datetime) -> None:
         pass

@@ -65,7 +65,7 @@ class Lease:
 
 
 # Statements of every window are made once: to put one together costs more than to run it.
-_HELD = (
+HELD = (
     Batch.edition_id == bindparam("the_edition"),
     Batch.number == bindparam("the_batch"),
     Batch.lease_token == bindparam("the_token"),
@@ -74,7 +74,7 @@ _HELD = (
 _INTEND = (
     update(Batch)
     .where(
-        *_HELD,
+        *HELD,
         or_(Batch.deadline_at.is_(None), Batch.deadline_at > bindparam("now")),
         exists().where(Edition.id == Batch.edition_id, Edition.state == EditionState.SENDING),
     )
@@ -93,7 +93,7 @@ _LEFTOVER = exists().where(
 )
 _GIVE_BACK = (
     update(Batch)
-    .where(*_HELD)
+    .where(*HELD)
     .values(
         state=case((_LEFTOVER, int(BatchState.READY)), else_=int(BatchState.DONE)),
         intent_upto=0,
@@ -101,10 +101,10 @@ _GIVE_BACK = (
         due_at=case((_LEFTOVER, bindparam("due", type_=UtcDateTime)), else_=Batch.due_at),
     )
 )
-_KEEP = update(Batch).where(*_HELD).values(lease_until=bindparam("until"))
+_KEEP = update(Batch).where(*HELD).values(lease_until=bindparam("until"))
 
 
-def _held_by(lease: Lease) -> dict[str, Any]:
+def held_by(lease: Lease) -> dict[str, Any]:
     return {
         "the_edition": lease.edition_id,
         "the_batch": lease.batch,
@@ -119,7 +119,7 @@ def intend(session: Session, lease: Lease, *, upto: int, now: datetime, extend: 
     be sent; the lease is extended all the same, for the answers that are still awaited. Raises
     `FencedError` when the batch belongs to somebody else by now.
     """
-    values = _held_by(lease) | {"upto": upto, "now": now, "until": now + extend}
+    values = held_by(lease) | {"upto": upto, "now": now, "until": now + extend}
     moved = session.connection().execute(_INTEND, values).rowcount
     if not moved:
         keep(session, lease, now=now, extend=extend)
@@ -128,10 +128,13 @@ def intend(session: Session, lease: Lease, *, upto: int, now: datetime, extend: 
 
 def keep(session: Session, lease: Lease, *, now: datetime, extend: timedelta) -> None:
     """Extend the lease. Raises `FencedError` when the batch belongs to somebody else by now."""
-    values = _held_by(lease) | {"until": now + extend}
+    values = held_by(lease) | {"until": now + extend}
     if not session.connection().execute(_KEEP, values).rowcount:
-        message = f"batch {lease.batch} of edition {lease.edition_id} was taken over"
-        raise FencedError(message)
+        raise taken_over(lease)
+
+
+def taken_over(lease: Lease) -> FencedError:
+    return FencedError(f"batch {lease.batch} of edition {lease.edition_id} was taken over")
 
 
 def record(
@@ -248,7 +251,7 @@ def exclude(session: Session, lease: Lease, people: dict[int, Reason]) -> None:
 
 def give_back(session: Session, lease: Lease, *, due_at: datetime) -> None:
     """End a claim: the batch is done when nobody in it waits, else ready again from `due_at`."""
-    session.connection().execute(_GIVE_BACK, _held_by(lease) | {"due": due_at})
+    session.connection().execute(_GIVE_BACK, held_by(lease) | {"due": due_at})
 
 
 def waiting_in(lease: Lease) -> tuple[ColumnElement[bool], ...]:

@@ -18,23 +18,22 @@ from typing import Any, Self
 import uvloop
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from newsletter.clock import is_steady, utc_now
 from newsletter.db import reading, transaction
 from newsletter.deliver import claims
-from newsletter.deliver.batch_gate import BatchGate, open_gate
+from newsletter.deliver.batch_gate import BatchGate
 from newsletter.deliver.batch_run import BatchRun, Wire
 from newsletter.deliver.claims import Claim
 from newsletter.deliver.connections import OPENERS, Connections
-from newsletter.deliver.dkim import Signer
-from newsletter.deliver.dkim_keys import keys_for, signing_key
 from newsletter.deliver.epoch import close_drain, count_claim, disarm, note
 from newsletter.deliver.holds import pause_held_editions
 from newsletter.deliver.journal import FOLDER, Journal
 from newsletter.deliver.readiness import has_room, is_read_only
 from newsletter.deliver.recovery import recover
+from newsletter.deliver.reply_rules import rules_of
 from newsletter.deliver.standing import Standing
+from newsletter.deliver.surroundings import Surroundings
 from newsletter.deliver.throttle import Throttle
 from newsletter.deliver.transports import endpoint_of
 from newsletter.errors import DisarmedError
@@ -49,7 +48,6 @@ from newsletter.tokens import Tokens
 logger = logging.getLogger(__name__)
 
 ASSEMBLERS_KEPT = 16
-LOOK_SECONDS = 1.0
 
 ShouldStop = Callable[[], bool]
 
@@ -63,7 +61,6 @@ class Sender:
         self._journal = Journal.create(self._folder)
         self._tokens = Tokens(settings.secret_keys)
         self._assemblers: OrderedDict[tuple[int, int, int], Assembler] = OrderedDict()
-        self._signers: dict[tuple[int, ...], Signer] = {}
         self._connections = Connections(OPENERS[settings.smtp_client])
         self._standing = Standing()
         self._throttle = Throttle(
@@ -72,8 +69,7 @@ class Sender:
             messages_per_second=settings.messages_per_second,
             deliver_processes=settings.deliver_processes,
         )
-        self._field: claims.Field | None = None
-        self._looked_at = 0.0
+        self._around = Surroundings(engine)
         self._stopwatch = Stopwatch()
         self._busy = threading.Lock()
         self._loop = uvloop.new_event_loop()
@@ -131,20 +127,24 @@ class Sender:
         def is_over() -> bool:
             return time.monotonic() >= deadline or should_stop()
 
-        self._field = None
+        self._around.forget()
         while not is_over() and self._may_claim():
+            has_just_looked = self._around.is_fresh
             with self._stopwatch.phase("claim"), transaction(self._engine) as session:
                 claim = claims.claim(
                     session,
                     now=utc_now(),
                     lease=self._lease,
                     crowded=self._throttle.crowded,
-                    field=self._look(session),
+                    field=self._around.field(session),
                 )
                 counted = count_claim(session, self._folder) if claim is not None else None
             self._stopwatch.publish()
             if claim is None or counted is None:
-                break
+                if has_just_looked:
+                    break
+                self._around.forget()  # something may be out of the way since
+                continue
             note(self._folder, counted)
             self._send(claim, is_over)
             batches += 1
@@ -159,13 +159,6 @@ class Sender:
             return False
         return is_steady(rest=self._lease)
 
-    def _look(self, session: Session) -> claims.Field:
-        """What stands in the way: looked at anew every second, and whenever a batch met trouble."""
-        if self._field is None or time.monotonic() - self._looked_at >= LOOK_SECONDS:
-            self._looked_at = time.monotonic()
-            self._field = claims.Field.look(session, utc_now())
-        return self._field
-
     def _send(self, claim: Claim, should_stop: ShouldStop) -> None:
         is_recorded = False
         try:
@@ -173,8 +166,7 @@ class Sender:
                 list_id: self._assembler(claim, list_id)
                 for list_id in {reader.list_id for reader in claim.readers}
             }
-            with reading(self._engine) as session:
-                transport = session.get_one(Transport, claim.transport_id)
+            transport = self._around.transport(claim.transport_id)
             with self._gate(claim, transport, assemblers) as gate:
                 run = BatchRun(
                     claim,
@@ -184,7 +176,7 @@ class Sender:
                     gate=gate,
                     assemblers=assemblers,
                     signers={
-                        list_id: self._signer(assembler.sender_domain)
+                        list_id: self._around.signer(assembler.sender_domain)
                         for list_id, assembler in assemblers.items()
                     },
                     lease=self._lease,
@@ -192,8 +184,8 @@ class Sender:
                 )
                 self._on_loop(run.send())
             if run.tally.keys() - {"sent"} or gate.is_shut:
-                self._field = None
-            pause_held_editions(self._engine, now=utc_now())
+                self._around.forget()
+                pause_held_editions(self._engine, now=utc_now())
             is_recorded = True
         finally:
             if is_recorded:
@@ -218,19 +210,16 @@ class Sender:
             connections=limit.connections,
             rate=limit.rate,
         ) as pace:
-            with reading(self._engine) as session:
-                gate = open_gate(
-                    session,
-                    claim,
-                    transport=transport,
-                    pace=pace,
-                    standing=self._standing,
-                    sender_domains={
-                        list_id: assembler.sender_domain
-                        for list_id, assembler in assemblers.items()
-                    },
-                )
-            yield gate
+            yield BatchGate(
+                claim,
+                transport=transport.name,
+                pace=pace,
+                standing=self._standing,
+                sender_domains={
+                    list_id: assembler.sender_domain for list_id, assembler in assemblers.items()
+                },
+                rules=rules_of(self._around.providers[claim.route]),
+            )
 
     def _wire(self, transport: Transport, route: int) -> Wire:
         return Wire(
@@ -251,15 +240,6 @@ class Sender:
         if len(self._assemblers) > ASSEMBLERS_KEPT:
             self._assemblers.popitem(last=False)
         return assembler
-
-    def _signer(self, sender_domain: str) -> Signer:
-        """With the domain's keys as they are now, each unsealed once in this process's life."""
-        with reading(self._engine) as session:
-            keys = keys_for(session, sender_domain)
-        ids = tuple(key.id for key in keys)
-        if ids not in self._signers:
-            self._signers[ids] = Signer(signing_key(key) for key in keys)
-        return self._signers[ids]
 
     def _on_loop(self, coroutine: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()

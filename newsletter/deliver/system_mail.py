@@ -7,10 +7,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import CursorResult, Engine, delete, select, update
 from sqlalchemy.orm import Session
 
+from newsletter.addresses import parse_address
+from newsletter.audience.suppression import suppressions_of
 from newsletter.db import transaction
 from newsletter.deliver.outcome import Reply
 from newsletter.metrics import SYSTEM_MAIL
-from newsletter.models import SystemMail, SystemMailKind, SystemMailState
+from newsletter.models import (
+    EVERYWHERE,
+    SuppressionReason,
+    SystemMail,
+    SystemMailKind,
+    SystemMailState,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +33,16 @@ RETENTION = timedelta(days=7)
 """How long a mail that came to its end is kept, with its address and all that it said."""
 LONGEST_REPLY = 500
 
+OBEYS_SUPPRESSION = frozenset(
+    {
+        SystemMailKind.TEST,
+        SystemMailKind.CONFIRM,
+        SystemMailKind.WELCOME,
+        SystemMailKind.ALREADY,
+        SystemMailKind.LINK,
+    }
+)
+"""The others are asked for by whoever is suppressed, or must reach the desk."""
 HELD = frozenset({SystemMailKind.TEST})
 """Never sent again after an answer was lost; of the other kinds a second copy does no harm."""
 
@@ -50,6 +68,8 @@ def claim(session: Session, *, now: datetime, lease: timedelta) -> SystemMail | 
             _in_doubt(mail, "the worker died while sending it", now)
         elif now > mail.created_at + _patience(mail):
             _end(mail, SystemMailState.FAILED, mail.reply or "nobody sent it in time", now)
+        elif _is_suppressed(session, mail):
+            _end(mail, SystemMailState.FAILED, "the address was suppressed meanwhile", now)
         else:
             mail.state = SystemMailState.CLAIMED
             mail.lease_token += 1
@@ -58,6 +78,16 @@ def claim(session: Session, *, now: datetime, lease: timedelta) -> SystemMail | 
             return mail
         session.flush()
     return None
+
+
+def _is_suppressed(session: Session, mail: SystemMail) -> bool:
+    if mail.kind not in OBEYS_SUPPRESSION:
+        return False
+    # Whoever is forgotten since they left may ask for a list again, and is asked back by mail.
+    return any(
+        entry.list_id in (EVERYWHERE, mail.list_id) and entry.reason is not SuppressionReason.LEFT
+        for entry in suppressions_of(session, parse_address(mail.to_address))
+    )
 
 
 def _due(session: Session, now: datetime) -> SystemMail | None:

@@ -107,6 +107,7 @@ def results_of(session: Session, mail_ids: Sequence[int]) -> list[ResultOfTest]:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
+    subscriber_id: int
     name: str
     joined_at: dict[int, datetime]
     """When they joined, by list, in the edition's order of lists."""
@@ -118,16 +119,16 @@ def _reader(
     if persona is None:
         return None
     rows = session.execute(
-        select(Subscriber.name, Subscription.list_id, Subscription.joined_at)
+        select(Subscriber.id, Subscriber.name, Subscription.list_id, Subscription.joined_at)
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
         .where(Subscriber.address_key == persona.key)
     ).all()
-    joined = {list_id: joined_at for _, list_id, joined_at in rows}
+    joined = {row.list_id: row.joined_at for row in rows}
     in_order = {each.id: joined[each.id] for each in lists if each.id in joined}
     if not in_order:
         message = f"{persona} is on none of the edition's lists, so no reader to greet as."
         raise InputError(message)
-    return _Reader(rows[0].name, in_order)
+    return _Reader(rows[0].id, rows[0].name, in_order)
 
 
 def _choose_list(
@@ -191,6 +192,7 @@ def _persona_data(reader: _Reader | None, mailing_list: MailingList) -> dict[str
         return {"name": "", "joined_on": None}
     joined_at = reader.joined_at.get(mailing_list.id)
     return {
+        "persona_id": reader.subscriber_id,  # so that an erasure finds it
         "name": reader.name,
         "joined_on": joined_at.date().isoformat() if joined_at else None,
     }

@@ -76,6 +76,12 @@ class Watch:
         if refused or unsendable:
             self._write(session, refused, unsendable, now)
 
+    def accepted(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in a window in which everybody was accepted: there is nothing to write yet."""
+        for outcome in outcomes:
+            self._tried.add(outcome.subscriber_id)
+            self._accepted.append(self._readers[outcome.subscriber_id])
+
     def close(self, session: Session, *, now: datetime) -> None:
         """Write what went well since the last window in which something did not."""
         if self._accepted:

@@ -12,13 +12,14 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from newsletter.audience.importing import ImportReport, import_csv
+from newsletter.audience.import_report import ImportReport
+from newsletter.audience.importing import ImportPlan, import_file
 from newsletter.audience.lists import create_list
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
 from newsletter.demo.sample import SAMPLE_LIST, write_sample_csv
 from newsletter.errors import StateError
-from newsletter.models import MailingList, Pacing, schema
+from newsletter.models import LegalBasis, MailingList, Pacing, schema
 from newsletter.plan import schedule
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.editions import Content, create_edition, read_content
@@ -212,11 +213,13 @@ def _import(
     path = folder / "subscribers.csv"
     write_sample_csv(path, subscribers)
     with path.open("rb") as stream:
-        return import_csv(
+        return import_file(
             engine,
             stream,
+            ImportPlan(basis=LegalBasis.CONSENT, note="invented for the demo"),
             list_id=list_id,
-            source=path.name,
+            file_name=path.name,
+            by="demo",
             now=utc_now(),
             on_progress=lambda done, total: on_progress("Importing", done, total),
         )

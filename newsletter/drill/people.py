@@ -6,9 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine
 
-from newsletter.audience.importing import import_csv
+from newsletter.audience.importing import ImportPlan, import_file
 from newsletter.audience.lists import NewList, create_list
 from newsletter.db import transaction
+from newsletter.models import LegalBasis
 
 PROVIDERS = (
     "harbourmail.example",
@@ -83,7 +84,15 @@ def import_readers(
         path = folder / f"readers-{numbers.start}-{position + 1}.csv"
         _write_csv(path, position, len(lists), numbers)
         with path.open("rb") as stream:
-            import_csv(engine, stream, list_id=list_id, source=path.name, now=now)
+            import_file(
+                engine,
+                stream,
+                ImportPlan(basis=LegalBasis.CONSENT),
+                list_id=list_id,
+                file_name=path.name,
+                by="drill",
+                now=now,
+            )
 
 
 def _write_csv(path: Path, position: int, lists: int, numbers: range) -> None:

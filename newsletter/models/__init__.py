@@ -1,5 +1,6 @@
 """The tables. Importing this package registers all of them with `newsletter.db.Model`."""
 
+from newsletter.models.account import ApiAnswer, ApiKey
 from newsletter.models.attribute import Attribute, AttributeKind
 from newsletter.models.breaker import (
     EVERY_TRANSPORT,
@@ -37,6 +38,7 @@ from newsletter.models.erasure import Erasure
 from newsletter.models.event import Engagement, Event, EventKind, IngestCursor
 from newsletter.models.importing import Import, ImportChunk, ImportLine, ImportState, LegalBasis
 from newsletter.models.installation import THE_ONE, Installation
+from newsletter.models.move import AddressMove
 from newsletter.models.rollup import EditionFigures, ExclusionFigures, LinkFigures
 from newsletter.models.route import OTHER, Pace, Route, WarmUp, WarmUpDay
 from newsletter.models.schedule import (
@@ -47,6 +49,7 @@ from newsletter.models.schedule import (
     Slot,
     SlotHoliday,
     Wave,
+    WaveHour,
     WaveZone,
 )
 from newsletter.models.section import MOST_SECTIONS, ListSection
@@ -57,6 +60,7 @@ from newsletter.models.subscriber import Domain, DomainVerdict, OwnField, Subscr
 from newsletter.models.subscription import (
     ConsentEvent,
     ConsentKind,
+    LeavingReason,
     MailingList,
     OnUncertain,
     OptIn,
@@ -96,8 +100,11 @@ __all__ = [
     "ON_THE_WEB",
     "OTHER",
     "THE_ONE",
+    "AddressMove",
     "Alarm",
     "AlarmKind",
+    "ApiAnswer",
+    "ApiKey",
     "Attempt",
     "Attribute",
     "AttributeKind",
@@ -140,6 +147,7 @@ __all__ = [
     "IngestCursor",
     "Installation",
     "Invitation",
+    "LeavingReason",
     "LegalBasis",
     "LiftedSuppression",
     "Link",
@@ -187,6 +195,7 @@ __all__ = [
     "WarmUp",
     "WarmUpDay",
     "Wave",
+    "WaveHour",
     "WaveZone",
     "Zone",
 ]

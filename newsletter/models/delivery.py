@@ -42,6 +42,8 @@ class Reason(IntEnum):
     UNSUBSCRIBED = 2
     UNCONFIRMED = 3
     ON_BREAK = 4
+    NOTHING_LEFT = 5
+    """They hide every section of it."""
     SEGMENT = 6
     """Of a segment that the edition leaves out."""
     ZONE_PAST = 10

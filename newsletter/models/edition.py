@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from newsletter.db import Model
+from newsletter.db import Json, Model
 
 
 class EditionState(StrEnum):
@@ -109,6 +109,11 @@ class CompiledEdition(Model):
     revision: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     list_id: Mapped[int] = mapped_column(ForeignKey("list.id"), primary_key=True)
     form: Mapped[bytes] = mapped_column(LargeBinary)
+    section_bits: Mapped[list[int | None]] = mapped_column(
+        Json, default=list, server_default=text("'[]'")
+    )
+    """For each section of the briefing, the bit of the list's section that it is, as it was when the
+    revision was approved; None: nobody can hide it."""
 
 
 class Link(Model):

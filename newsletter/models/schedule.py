@@ -62,6 +62,8 @@ class LocalSchedule(Model):
     """The edition of the IANA rules that the waves were computed from."""
     last_zone: Mapped[int]
     """The greatest zone id they were computed for."""
+    hours_at: Mapped[datetime | None]
+    """When people's own hours were last looked at; None: never."""
 
 
 class WaveZone(Model):
@@ -73,6 +75,19 @@ class WaveZone(Model):
     zone_id: Mapped[int] = mapped_column(
         SmallInteger, ForeignKey("zone.id"), primary_key=True, autoincrement=False
     )
+    wave: Mapped[int] = mapped_column(SmallInteger)
+
+
+class WaveHour(Model):
+    """The wave of people who asked for an hour of their own; whoever did not is in their zone's."""
+
+    __tablename__ = "wave_hour"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
+    zone_id: Mapped[int] = mapped_column(
+        SmallInteger, ForeignKey("zone.id"), primary_key=True, autoincrement=False
+    )
+    at: Mapped[time] = mapped_column(primary_key=True)
     wave: Mapped[int] = mapped_column(SmallInteger)
 
 

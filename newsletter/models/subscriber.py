@@ -4,7 +4,7 @@ from datetime import date, datetime, time
 from enum import IntFlag, StrEnum
 from typing import Any
 
-from sqlalchemy import ForeignKey, Identity, Index, LargeBinary, SmallInteger, String
+from sqlalchemy import ForeignKey, Identity, Index, LargeBinary, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.addresses import HASH_BYTES
@@ -93,5 +93,14 @@ class Subscriber(Model):
     clicked_at: Mapped[datetime | None]
     """About when they last followed a link, to the day: a warming transport begins with those who do."""
 
-    # The resolver asks which domains still have people.
-    __table_args__ = (Index(None, "domain_id"),)
+    __table_args__ = (
+        # The resolver asks which domains still have people.
+        Index(None, "domain_id"),
+        # A schedule asks which hours of their own people have, and who has one.
+        Index(
+            "ix_subscriber_own_hour",
+            *("delivery_time", "zone_id"),
+            postgresql_where=text("delivery_time IS NOT NULL"),
+            sqlite_where=text("delivery_time IS NOT NULL"),
+        ),
+    )

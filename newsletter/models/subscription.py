@@ -75,6 +75,17 @@ class SubscriptionStatus(IntEnum):
     UNSUBSCRIBED = 2
 
 
+class LeavingReason(IntEnum):
+    """What somebody said afterwards, if they were so kind."""
+
+    TOO_MUCH = 1
+    NOT_FOR_ME = 2
+    NEVER_ASKED = 3
+    ELSEWHERE = 4
+    """They get the news another way."""
+    OTHER = 5
+
+
 class Subscription(Model):
     __tablename__ = "subscription"
 
@@ -87,6 +98,8 @@ class Subscription(Model):
     """One bit for each section of the list that this person does not want; no bit is used twice."""
     joined_at: Mapped[datetime]
     left_at: Mapped[datetime | None]
+    left_reason: Mapped[LeavingReason | None] = mapped_column(SmallEnum(LeavingReason))
+    """None: they said nothing, or are on the list."""
     import_id: Mapped[int | None]
     """The import that made it; None: no import did."""
 

@@ -21,6 +21,10 @@ class SystemMailKind(StrEnum):
     """Who asks for a list that they get already."""
     LINK = "link"
     INVITE = "invite"
+    MOVE = "move"
+    """Whether mail is to go to another address: one to the old, one to the new."""
+    MY_DATA = "my-data"
+    ERASE_ME = "erase-me"
 
 
 class SystemMailState(StrEnum):

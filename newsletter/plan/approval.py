@@ -17,6 +17,7 @@ from newsletter.plan.editions import (
     has_correction,
     newest_revision,
 )
+from newsletter.plan.hiding import freeze_sections
 from newsletter.plan.slots import schedule_for_slot
 from newsletter.plan.stored import get_edition, lists_of
 from newsletter.plan.transports import freeze_choice
@@ -77,6 +78,7 @@ def approve_edition(
         raise RefusedApproval(edition_id, findings)
     lists = lists_of(session, edition_id)
     revision = newest_revision(session, edition)
+    freeze_sections(session, edition_id, revision.number, briefing_of(revision))
     revision.approved_at = now
     revision.approved_by = approved_by
     edition.approved_revision = revision.number

@@ -12,9 +12,10 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.lists import refuse_retired
-from newsletter.compose.briefing import Briefing, from_json, plain, to_json
+from newsletter.compose.briefing import Briefing, from_json, to_json
 from newsletter.compose.findings import Finding, Severity
 from newsletter.compose.parser import read_briefing
+from newsletter.compose.preheader import preheader_of
 from newsletter.errors import InputError, StateError
 from newsletter.models import (
     CompiledEdition,
@@ -25,6 +26,7 @@ from newsletter.models import (
     MailingList,
     Revision,
 )
+from newsletter.plan.hiding import freeze_sections
 from newsletter.plan.schedule import forget_schedule
 from newsletter.plan.stored import get_edition, lists_of
 from newsletter.render.compile import compile_edition
@@ -32,8 +34,6 @@ from newsletter.render.compiled import Compiled
 from newsletter.render.letter import Link as NumberedLink
 from newsletter.render.masthead import Masthead
 from newsletter.settings import Settings
-
-PREHEADER_LENGTH = 110
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,8 @@ def read_content(raw: bytes, *, today: date) -> tuple[Content, tuple[Finding, ..
 
 
 def content_of(briefing: Briefing, source_text: str) -> Content:
-    """The subject is the title; the preheader is the first key points, or the intro."""
-    points = " · ".join(point.text.rstrip(".。") for point in briefing.key_points)
-    preheader = points or " ".join(plain(rich) for rich in briefing.intro)
-    return Content(briefing, source_text, briefing.title, _shortened(preheader or briefing.title))
+    """The subject is the title."""
+    return Content(briefing, source_text, briefing.title, preheader_of(briefing))
 
 
 def create_edition(
@@ -245,6 +243,8 @@ def _add_revision(
                 form=compiled.to_bytes(),
             )
         )
+    session.flush()
+    freeze_sections(session, edition.id, edition.revision, content.briefing)
     # The links are the same whatever the masthead. None is ever deleted: it may be in a mail.
     if fresh := set(compiled.links) - set(taken):
         session.execute(
@@ -280,12 +280,3 @@ def _content_hash(content: Content, mastheads: Sequence[Masthead]) -> str:
     }
     canonical = json.dumps(seen, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _shortened(text: str) -> str:
-    """Cut at a word's end, so that no inbox shows half a word."""
-    text = " ".join(text.split())
-    if len(text) <= PREHEADER_LENGTH:
-        return text
-    cut = text[: PREHEADER_LENGTH - 1]
-    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:·") + "…"

@@ -1,8 +1,9 @@
 """Who of a list must not be mailed, decided in SQL, and counted by reason."""
 
 from datetime import date
+from typing import Any
 
-from sqlalchemy import Case, case, exists, or_, update
+from sqlalchemy import Case, ColumnElement, case, exists, null, or_, update
 from sqlalchemy.orm import Session
 
 from newsletter.db import insert_or_ignore
@@ -34,6 +35,14 @@ def exclusion_reason() -> Case[int | None]:
 def break_reason(day: date) -> Case[int | None]:
     """The same of people who want no mail on the day that the edition is of."""
     return case((Subscriber.break_until > day, int(Reason.ON_BREAK)), else_=None)
+
+
+def nothing_left_reason(everything: int | None) -> ColumnElement[Any]:
+    """The same of people who hide `everything`, as `Hiding` has it."""
+    if everything is None:
+        return null()
+    hidden = Subscription.hidden_sections.bitwise_and(everything)
+    return case((hidden == everything, int(Reason.NOTHING_LEFT)), else_=None)
 
 
 def count_excluded(session: Session, edition_id: int, reason: Reason, people: int) -> None:

@@ -7,7 +7,7 @@ goes on where the last slice ended, and two planners at once take turns on the e
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import (
@@ -43,10 +43,17 @@ from newsletter.models import (
     Subscriber,
     Subscription,
     Wave,
+    WaveHour,
     WaveZone,
     Zone,
 )
-from newsletter.plan.exclusion import break_reason, count_excluded, exclusion_reason
+from newsletter.plan.exclusion import (
+    break_reason,
+    count_excluded,
+    exclusion_reason,
+    nothing_left_reason,
+)
+from newsletter.plan.hiding import hiding_of
 from newsletter.plan.stored import get_edition, lists_of
 from newsletter.plan.tiers import tier_for
 from newsletter.plan.timing import rules_of
@@ -73,6 +80,8 @@ class _Slice:
     """None: the edition is due at the same instant everywhere."""
     day: date
     """Whoever takes a break beyond it gets nothing."""
+    everything: int | None
+    """Whoever hides all these sections of the list has nothing left of it."""
     tier: ColumnElement[Any]
     now: datetime
 
@@ -107,7 +116,7 @@ def plan_slice(
         wave.planned_at = now
         return True
     mailing_list, *later = lists[wave.plan_position :]
-    last = _last_of_slice(session, mailing_list, wave.plan_cursor, slice_size)
+    last = _last_of_slice(session, wave, mailing_list, slice_size)
     if last is None:
         wave.plan_position += 1
         wave.plan_cursor = 0
@@ -123,6 +132,7 @@ def plan_slice(
             upto=last,
             list_zone=_zone_of(session, edition_id, mailing_list),
             day=_day_of(session, wave, mailing_list),
+            everything=_everything_of(session, edition, mailing_list),
             tier=tier_for(session, edition_id, now=now),
             now=now,
         ),
@@ -134,17 +144,42 @@ def plan_slice(
 
 
 def _last_of_slice(
-    session: Session, mailing_list: MailingList, cursor: int, slice_size: int
+    session: Session, wave: Wave, mailing_list: MailingList, slice_size: int
 ) -> int | None:
     people = (
         select(Subscription.subscriber_id)
-        .where(Subscription.list_id == mailing_list.id, Subscription.subscriber_id > cursor)
+        .where(
+            Subscription.list_id == mailing_list.id,
+            Subscription.subscriber_id > wave.plan_cursor,
+        )
         .order_by(Subscription.subscriber_id)
         .limit(slice_size)
-        .subquery()
     )
-    last: int | None = session.scalar(select(func.max(people.c.subscriber_id)))
+    hours = _hours_alone(session, wave)
+    if hours:
+        # A few among many, who have an index of their own.
+        people = people.join(Subscriber, Subscriber.id == Subscription.subscriber_id).where(
+            Subscriber.delivery_time.in_(hours)
+        )
+    last: int | None = session.scalar(select(func.max(people.subquery().c.subscriber_id)))
     return last
+
+
+def _hours_alone(session: Session, wave: Wave) -> Sequence[time]:
+    """The hours of a wave that holds only people who asked for them; else none."""
+    if session.scalar(select(exists(_zones_of(wave)))):
+        return ()
+    return session.scalars(
+        select(WaveHour.at)
+        .where(WaveHour.edition_id == wave.edition_id, WaveHour.wave == wave.number)
+        .distinct()
+    ).all()
+
+
+def _everything_of(session: Session, edition: Edition, mailing_list: MailingList) -> int | None:
+    assert edition.approved_revision is not None
+    hiding = hiding_of(session, edition.id, edition.approved_revision).get(mailing_list.id)
+    return hiding.everything if hiding is not None else None
 
 
 def _zone_of(session: Session, edition_id: int, mailing_list: MailingList) -> int | None:
@@ -213,7 +248,7 @@ def _people(planned: _Slice) -> Select[int, int | None, int, int, int]:
     earlier, other = aliased(Delivery), aliased(Subscription)
     edition, mailing_list, wave = planned.edition, planned.mailing_list, planned.wave
     own = aliased(Wave)
-    reason = exclusion_reason()
+    reason = func.coalesce(exclusion_reason(), nothing_left_reason(planned.everything))
     people = (
         select(
             Subscription.subscriber_id,
@@ -249,8 +284,17 @@ def _people(planned: _Slice) -> Select[int, int | None, int, int, int]:
         # Whoever joined after their own time waits for the next edition.
         return people.join(own, _is_own(planned, own)).where(Subscription.joined_at <= own.due_at)
     if planned.list_zone is not None:
-        return people.where(_zone(planned, planned.list_zone).in_(_zones_of(wave)))
+        return people.where(_is_of_wave(planned, planned.list_zone))
     return people
+
+
+def _is_of_wave(planned: _Slice, list_zone: int) -> ColumnElement[bool]:
+    # Most people have no hour of their own; for them it is a look into a short list.
+    has_hour = Subscriber.delivery_time.is_not(None)
+    return or_(
+        and_(~has_hour, _zone(planned, list_zone).in_(_zones_of(planned.wave))),
+        and_(has_hour, _own_number(planned, list_zone) == planned.wave.number),
+    )
 
 
 def _exclusion_by_time(planned: _Slice, own: _Own) -> ColumnElement[Any]:
@@ -270,15 +314,21 @@ def _is_own(planned: _Slice, own: _Own) -> ColumnElement[bool]:
     of_edition = own.edition_id == planned.edition.id
     if planned.list_zone is None:
         return and_(of_edition, own.number == ONLY)
-    number = (
-        select(WaveZone.wave)
-        .where(
-            WaveZone.edition_id == planned.edition.id,
-            WaveZone.zone_id == _zone(planned, planned.list_zone),
-        )
-        .scalar_subquery()
+    return and_(of_edition, own.number == _own_number(planned, planned.list_zone))
+
+
+def _own_number(planned: _Slice, list_zone: int) -> ColumnElement[int]:
+    """Of the wave of the hour that the subscriber asked for, else of their zone's."""
+    zone = _zone(planned, list_zone)
+    by_hour = select(WaveHour.wave).where(
+        WaveHour.edition_id == planned.edition.id,
+        WaveHour.zone_id == zone,
+        WaveHour.at == Subscriber.delivery_time,
     )
-    return and_(of_edition, own.number == number)
+    by_zone = select(WaveZone.wave).where(
+        WaveZone.edition_id == planned.edition.id, WaveZone.zone_id == zone
+    )
+    return func.coalesce(by_hour.scalar_subquery(), by_zone.scalar_subquery())
 
 
 def _zone(planned: _Slice, list_zone: int) -> ColumnElement[int | None]:

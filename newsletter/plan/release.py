@@ -16,11 +16,12 @@ logger = logging.getLogger(__name__)
 def release_editions(engine: Engine, *, now: datetime) -> None:
     """Bring waves up to date with rules and zones, then start what is to be planned by now."""
     with reading(engine) as session:
-        outdated, due = outdated_schedules(session), _due(engine, now)
+        outdated, due = outdated_schedules(session, now=now), _due(engine, now)
     for edition_id in outdated:
         with transaction(engine) as session:
-            refresh_waves(session, edition_id)
-        logger.info("waves computed anew", extra={"edition_id": edition_id})
+            is_new = refresh_waves(session, edition_id, now=now)
+        if is_new:
+            logger.info("waves computed anew", extra={"edition_id": edition_id})
     for edition_id in due:
         with transaction(engine) as session:
             is_begun = start(session, edition_id, now=now)

@@ -22,6 +22,7 @@ from newsletter.models import (
     LocalSchedule,
     Past,
     Wave,
+    WaveHour,
     WaveZone,
 )
 from newsletter.models.partitions import ensure_delivery_partition
@@ -108,7 +109,7 @@ def send_local(
         last_zone=0,
     )
     session.add(schedule)
-    compute_waves(session, schedule)
+    compute_waves(session, schedule, now=now)
     add_sweep(session, edition_id)
     enqueue_after_commit(session, Job.PUMP)
 
@@ -141,7 +142,7 @@ def unschedule(session: Session, edition_id: int) -> None:
 
 def forget_schedule(session: Session, edition_id: int) -> None:
     """Part of whatever makes an edition a draft again: what was approved is no longer to be sent."""
-    for table in (WaveZone, Wave, LocalSchedule):
+    for table in (WaveZone, WaveHour, Wave, LocalSchedule):
         session.execute(delete(table).where(table.edition_id == edition_id))
 
 

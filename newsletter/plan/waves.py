@@ -8,14 +8,26 @@ from sqlalchemy import ColumnElement, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from newsletter.db import insert_or_ignore
-from newsletter.models import Edition, LocalSchedule, Past, Reason, Wave, WaveZone, Zone
+from newsletter.models import (
+    Edition,
+    LocalSchedule,
+    Past,
+    Reason,
+    Subscriber,
+    Wave,
+    WaveHour,
+    WaveZone,
+    Zone,
+)
 from newsletter.plan.stored import get_edition, lists_of
-from newsletter.plan.timing import TZDATA, by_instant, rules_of
+from newsletter.plan.timing import TZDATA, by_instant, find_rules, instant_of, rules_of
 
 LEAD = timedelta(minutes=10)
 """How long before it is due a wave is planned: late enough for fresh choices, early enough to be done."""
 DEADLINE = timedelta(hours=4)
 """How late the news may be when nobody says otherwise."""
+HOURS_LOOK = timedelta(minutes=1)
+"""How soon a schedule notices that somebody asked for an hour that nobody had."""
 ONLY = 1
 """The number of the wave that holds everybody."""
 
@@ -43,6 +55,38 @@ def divide(
     if left_out:
         shares.append(Share(shares[0].due_at, Reason.NO_SUCH_DATE, tuple(left_out)))
     return shares
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """What makes two people be of one wave."""
+
+    due_at: datetime
+    deadline_at: datetime
+    exclusion: Reason | None
+
+
+def own_instant(
+    zone: str,
+    own: time,
+    day: date,
+    at: time,
+    *,
+    past: Past,
+    deadline: timedelta,
+    now: datetime,
+) -> Instant | None:
+    """When whoever asked for `own` gets what others there get `at`; None: that day is not there.
+
+    Before the edition's own time the news may not be ready: it may then come as late as for others.
+    """
+    rules = rules_of(zone)
+    due_at, usual = instant_of(day, own, rules), instant_of(day, at, rules)
+    if due_at is None or usual is None:
+        return None
+    latest = max(due_at, usual)
+    exclusion = _exclusion(latest, past=past, deadline=deadline, now=now)
+    return Instant(due_at, latest + deadline, exclusion)
 
 
 def add_only_wave(
@@ -75,19 +119,17 @@ def zones_in_use(session: Session, edition_id: int) -> list[str]:
     return list(session.scalars(select(Zone.name).order_by(Zone.id)))
 
 
-def compute_waves(session: Session, schedule: LocalSchedule) -> None:
+def compute_waves(session: Session, schedule: LocalSchedule, *, now: datetime) -> None:
     """Make the waves of a local schedule, or make those anew that nobody is planned in yet."""
     edition_id = schedule.edition_id
     waves = session.scalars(select(Wave).where(Wave.edition_id == edition_id)).all()
-    begun = {(wave.due_at, wave.exclusion): wave.number for wave in waves if _is_begun(wave)}
-    number = max((wave.number for wave in waves), default=0)
+    numbering = _Numbering(session, waves, edition_id)
     for wave in waves:
         if not wave.is_sweep and not _is_begun(wave):
-            session.execute(
-                delete(WaveZone).where(
-                    WaveZone.edition_id == edition_id, WaveZone.wave == wave.number
+            for table in (WaveZone, WaveHour):
+                session.execute(
+                    delete(table).where(table.edition_id == edition_id, table.wave == wave.number)
                 )
-            )
             session.delete(wave)
     session.flush()
     ids = _zones_without_wave(session, edition_id)
@@ -95,40 +137,46 @@ def compute_waves(session: Session, schedule: LocalSchedule) -> None:
     for share in divide(
         ids, schedule.day, schedule.at, past=schedule.past, deadline=deadline, now=schedule.made_at
     ):
-        here = begun.get((share.due_at, share.exclusion))
-        if here is None:
-            number += 1
-            here = number
-            session.add(
-                Wave(
-                    edition_id=edition_id,
-                    number=here,
-                    due_at=share.due_at,
-                    deadline_at=share.due_at + deadline,
-                    exclusion=share.exclusion,
-                )
-            )
+        instant = Instant(share.due_at, share.due_at + deadline, share.exclusion)
+        number = numbering.of(instant, may_have_begun=True)
         for name in share.zones:
-            session.add(WaveZone(edition_id=edition_id, zone_id=ids[name], wave=here))
+            session.add(WaveZone(edition_id=edition_id, zone_id=ids[name], wave=number))
+    session.flush()
+    for zone_id, own, instant in _hours_without_wave(session, schedule):
+        # A wave that has begun may be past them already.
+        number = numbering.of(instant, may_have_begun=False)
+        session.add(WaveHour(edition_id=edition_id, zone_id=zone_id, at=own, wave=number))
     schedule.tzdata = TZDATA
     schedule.last_zone = session.scalar(select(func.max(Zone.id))) or 0
+    schedule.hours_at = now
     session.flush()
 
 
-def refresh_waves(session: Session, edition_id: int) -> None:
-    """Compute anew, with the sweep behind the last, whatever rules or zones have changed for."""
+def refresh_waves(session: Session, edition_id: int, *, now: datetime) -> bool:
+    """Compute anew, with the sweep behind the last, whatever rules, zones or hours have changed for.
+
+    False: nothing has changed.
+    """
     get_edition(session, edition_id)
     schedule = session.get_one(LocalSchedule, edition_id)
-    compute_waves(session, schedule)
+    last_zone = session.scalar(select(func.max(Zone.id)))
+    is_current = schedule.tzdata == TZDATA and schedule.last_zone == last_zone
+    if is_current and not _hours_without_wave(session, schedule):
+        schedule.hours_at = now
+        return False
+    compute_waves(session, schedule, now=now)
     of_edition = Wave.edition_id == edition_id
     last = session.scalar(select(func.max(Wave.due_at)).where(of_edition, ~Wave.is_sweep))
     sweep = session.scalar(select(Wave).where(of_edition, Wave.is_sweep))
     if sweep is not None and last is not None and not _is_begun(sweep):
         sweep.due_at = last
+    return True
 
 
-def outdated_schedules(session: Session) -> list[int]:
-    """Editions that are not wholly planned, with waves from other rules, or for fewer zones."""
+def outdated_schedules(session: Session, *, now: datetime) -> list[int]:
+    """Editions that are not wholly planned, with waves from other rules, for fewer zones, or that
+    have not looked for new hours of people for a while.
+    """
     return list(
         session.scalars(
             select(LocalSchedule.edition_id)
@@ -139,6 +187,8 @@ def outdated_schedules(session: Session) -> list[int]:
                 or_(
                     LocalSchedule.tzdata != TZDATA,
                     LocalSchedule.last_zone < select(func.max(Zone.id)).scalar_subquery(),
+                    LocalSchedule.hours_at.is_(None),
+                    LocalSchedule.hours_at <= now - HOURS_LOOK,
                 ),
             )
         )
@@ -190,3 +240,79 @@ def _zones_without_wave(session: Session, edition_id: int) -> dict[str, int]:
             select(Zone.id, Zone.name).where(~has_wave).order_by(Zone.id)
         )
     }
+
+
+def _hours_without_wave(
+    session: Session, schedule: LocalSchedule
+) -> list[tuple[int, time, Instant]]:
+    """Zone and hour, for each that somebody asked for; people without a zone are in their list's."""
+    edition_id = schedule.edition_id
+    rules = {
+        zone_id: name
+        for zone_id, name in session.execute(select(Zone.id, Zone.name))
+        if find_rules(name) is not None
+    }
+    ids = {name: zone_id for zone_id, name in rules.items()}
+    of_lists = {ids[rules_of(each.zone).key] for each in lists_of(session, edition_id)}
+    wanted = {
+        (zone, own)
+        for zone_id, own in session.execute(
+            select(Subscriber.zone_id, Subscriber.delivery_time)
+            .where(Subscriber.delivery_time.is_not(None))
+            .distinct()
+        )
+        if own is not None
+        for zone in ([zone_id] if zone_id in rules else of_lists)
+        if zone is not None
+    }
+    known = {
+        (zone_id, own)
+        for zone_id, own in session.execute(
+            select(WaveHour.zone_id, WaveHour.at).where(WaveHour.edition_id == edition_id)
+        )
+    }
+    found = []
+    for zone_id, own in sorted(wanted - known):
+        instant = own_instant(
+            rules[zone_id],
+            own,
+            schedule.day,
+            schedule.at,
+            past=schedule.past,
+            deadline=timedelta(minutes=schedule.deadline_minutes),
+            now=schedule.made_at,
+        )
+        if instant is not None:
+            found.append((zone_id, own, instant))
+    return found
+
+
+class _Numbering:
+    """Gives each instant the number of its wave, and makes a new one where there is none."""
+
+    def __init__(self, session: Session, waves: Iterable[Wave], edition_id: int) -> None:
+        self._session = session
+        self._edition_id = edition_id
+        self._last = max((wave.number for wave in waves), default=0)
+        self._begun = {
+            (wave.due_at, wave.exclusion): wave.number for wave in waves if _is_begun(wave)
+        }
+        self._new: dict[Instant, int] = {}
+
+    def of(self, instant: Instant, *, may_have_begun: bool) -> int:
+        begun = self._begun.get((instant.due_at, instant.exclusion))
+        if begun is not None and may_have_begun:
+            return begun
+        if instant not in self._new:
+            self._last += 1
+            self._new[instant] = self._last
+            self._session.add(
+                Wave(
+                    edition_id=self._edition_id,
+                    number=self._last,
+                    due_at=instant.due_at,
+                    deadline_at=instant.deadline_at,
+                    exclusion=instant.exclusion,
+                )
+            )
+        return self._new[instant]

@@ -5,12 +5,10 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from markupsafe import Markup
-
 from newsletter.compose.briefing import Briefing
 from newsletter.errors import InputError, RenderError
 from newsletter.render import cut, palette
-from newsletter.render.compiled import Compiled
+from newsletter.render.compiled import Announced, Compiled
 from newsletter.render.cut import Sentinels, Slot
 from newsletter.render.environment import mail_templates
 from newsletter.render.inline import inline
@@ -20,10 +18,6 @@ from newsletter.render.plaintext import set_text
 
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-# Invisible, and as wide as an inbox's preview: what follows in the mail must not be shown there.
-_PREVIEW_LENGTH = 150
-_INVISIBLE = Markup("&#847;&zwnj;&nbsp;")
 
 
 def compile_edition(
@@ -70,6 +64,7 @@ def compile_edition(
         masthead=masthead,
         boundary=f"=_{secrets.token_hex(12)}",
         links=letter.links,
+        points=tuple(Announced(point.text, point.section) for point in letter.key_points),
         html=sentinels.cut(inlined),
         text=sentinels.cut(text),
     )
@@ -81,7 +76,6 @@ def render_html(letter: Letter, slot: Callable[[Slot], str]) -> str:
     reason = letter.words.reason.format(
         address=slot(cut.ADDRESS), list=letter.masthead.name, joined=slot(cut.JOINED)
     )
-    missing = max(0, _PREVIEW_LENGTH - len(letter.preheader))
     return (
         mail_templates()
         .get_template("edition/body.html")
@@ -91,9 +85,13 @@ def render_html(letter: Letter, slot: Callable[[Slot], str]) -> str:
             reason=reason,
             day=palette.day(accent),
             night=palette.night(accent),
-            preheader_pad=_INVISIBLE * missing,
+            preheader=cut.PREHEADER,
+            point_number=cut.POINT,
+            between=cut.BETWEEN,
+            part_end=cut.PART_END,
             greeting=cut.GREETING,
             unsubscribe=cut.UNSUBSCRIBE,
+            preferences=cut.PREFERENCES,
             open=cut.OPEN,
             mail_only=cut.MAIL_ONLY,
             mail_end=cut.MAIL_END,
@@ -106,5 +104,11 @@ def _typical_widths(masthead: Masthead) -> Mapping[Slot, int]:
     """How long the plain text expects to be what is put in; any other slot is a link's address."""
     return defaultdict(
         lambda: len(masthead.base_url) + 44,
-        {cut.ADDRESS: 24, cut.JOINED: 20, cut.GREETING: 24, cut.UNSUBSCRIBE: 42},
+        {
+            cut.ADDRESS: 24,
+            cut.JOINED: 20,
+            cut.GREETING: 24,
+            cut.UNSUBSCRIBE: 42,
+            cut.PREFERENCES: 42,
+        },
     )

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NewType
 
@@ -16,12 +16,23 @@ JOINED = Slot("joined")
 OPEN = Slot("open")
 CLICK = Slot("click")
 UNSUBSCRIBE = Slot("unsubscribe")
+PREFERENCES = Slot("preferences")
+
+# What may differ between readers who hide sections: what an inbox shows beside the subject, and the
+# key points' numbers.
+PREHEADER = Slot("preheader")
+POINT = Slot("point")
 
 # What stands between these two is for the mail alone and left out of the web page.
 MAIL_ONLY = Slot("mail-only")
 MAIL_END = Slot("mail-end")
 
+# Between it and a `PART_END` stands what is left out before the first key point that is shown.
+BETWEEN = Slot("between")
+PART_END = Slot("part-end")
+
 _LINK = "link:"
+_PART = "part:"
 
 
 def link_slot(number: int) -> Slot:
@@ -31,6 +42,17 @@ def link_slot(number: int) -> Slot:
 
 def link_number(slot: Slot) -> int | None:
     return int(slot.removeprefix(_LINK)) if slot.startswith(_LINK) else None
+
+
+def part_slot(sections: Sequence[int]) -> Slot:
+    """Up to its `PART_END`: what goes when all of these sections go, by their places from 0 on."""
+    return Slot(_PART + ",".join(map(str, sections)))
+
+
+def part_sections(slot: Slot) -> tuple[int, ...] | None:
+    if not slot.startswith(_PART):
+        return None
+    return tuple(map(int, slot.removeprefix(_PART).split(",")))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from newsletter.compose.briefing import Briefing, Image, RichText, Span, Story
-from newsletter.render.cut import Slot, link_slot
+from newsletter.render.cut import Slot, link_slot, part_slot
 from newsletter.render.masthead import Masthead
 from newsletter.render.words import Words, words_for
 
@@ -29,11 +29,16 @@ class LinkedSpan:
 
 @dataclass(frozen=True, slots=True)
 class LinkedPoint:
-    """`number` counts the key points; `link` is None where no story is known."""
+    """`link` is None where no story is known; `section` is the place of that story's, from 0 on."""
 
-    number: int
     text: str
     link: Slot | None
+    section: int | None
+
+    @property
+    def part(self) -> Slot | None:
+        """What it goes with; None: with nothing."""
+        return None if self.section is None else part_slot([self.section])
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class LinkedStory:
 class LinkedSection:
     name: str | None
     stories: tuple[LinkedStory, ...]
+    part: Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,13 @@ class Letter:
     key_points: tuple[LinkedPoint, ...]
     sections: tuple[LinkedSection, ...]
     links: tuple[Link, ...]
+
+    @property
+    def points_part(self) -> Slot | None:
+        """What the key points go with, all of them; None: one or another of them always stays."""
+        sections = [point.section for point in self.key_points]
+        known = sorted({section for section in sections if section is not None})
+        return None if None in sections or not known else part_slot(known)
 
 
 def page_address(masthead: Masthead, public_id: str) -> str:
@@ -109,6 +122,12 @@ def write_letter(
     )
 
 
+def _sections_of_stories(briefing: Briefing) -> dict[int, int]:
+    """The place of each story's section, from 0 on, by the story's number."""
+    places = [place for place, each in enumerate(briefing.sections) for _ in each.stories]
+    return dict(enumerate(places, start=1))
+
+
 def _credits(credits: Mapping[str, str], words: Words) -> tuple[str, ...]:
     return tuple(words.credit(role, name) for role, name in credits.items())
 
@@ -127,19 +146,24 @@ class _Numbering:
         self._stories = 0
 
     def points(self, briefing: Briefing) -> tuple[LinkedPoint, ...]:
+        sections = _sections_of_stories(briefing)
         return tuple(
             LinkedPoint(
-                number,
                 point.text,
                 self._link(self._anchor(point.story), point.story) if point.story else None,
+                sections.get(point.story) if point.story else None,
             )
-            for number, point in enumerate(briefing.key_points, start=1)
+            for point in briefing.key_points
         )
 
     def sections(self, briefing: Briefing) -> tuple[LinkedSection, ...]:
         return tuple(
-            LinkedSection(section.name, tuple(self._story(story) for story in section.stories))
-            for section in briefing.sections
+            LinkedSection(
+                section.name,
+                tuple(self._story(story) for story in section.stories),
+                part_slot([place]),
+            )
+            for place, section in enumerate(briefing.sections)
         )
 
     def rich(self, rich: RichText, story: int | None = None) -> tuple[LinkedSpan, ...]:

@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import re
+from collections import OrderedDict
 from dataclasses import dataclass
 from email.utils import format_datetime
 from functools import lru_cache
@@ -12,7 +13,16 @@ from typing import NamedTuple
 from newsletter.addresses import parse_address
 from newsletter.models import Tracking
 from newsletter.render.compiled import Compiled
-from newsletter.render.cut import ADDRESS, CLICK, GREETING, JOINED, OPEN, UNSUBSCRIBE, Slot
+from newsletter.render.cut import (
+    ADDRESS,
+    CLICK,
+    GREETING,
+    JOINED,
+    OPEN,
+    PREFERENCES,
+    UNSUBSCRIBE,
+    Slot,
+)
 from newsletter.render.headers import is_plain_address, mailbox, structured, unstructured
 from newsletter.render.letter import page_address
 from newsletter.render.masthead import Masthead
@@ -27,6 +37,8 @@ from newsletter.tokens import (
     Tokens,
 )
 
+VARIANTS_KEPT = 256
+"""As many as eight sections allow; each takes about as much memory as the mail is long."""
 ONE_CLICK = "List-Unsubscribe=One-Click"  # RFC 8058 section 3.1: these very octets
 PRECEDENCE = "bulk"
 SILENCED = "OOF, AutoReply"  # not "All": that would silence bounces too
@@ -81,10 +93,15 @@ class Letter(NamedTuple):
 
 
 class Assembler:
-    """One edition's messages. Built once in a process and edition, then called per reader."""
+    """One edition's messages. Built once in a process and edition, then called per reader.
+
+    Whoever hides sections gets a variant of it, which is built when its first reader comes.
+    """
 
     def __init__(self, compiled: Compiled, tokens: Tokens) -> None:
         masthead = compiled.masthead
+        self._compiled = compiled
+        self._variants: OrderedDict[int, Assembler] = OrderedDict()
         self._edition_id = compiled.edition_id
         self.sender_domain = parse_address(masthead.sender_address).domain
         self._tokens = tokens
@@ -117,6 +134,8 @@ class Assembler:
 
     def letter(self, reader: Addressed, *, date: datetime.datetime) -> Letter:
         """Raises `InputError` for an address or a name that must not go into a header."""
+        if reader.hidden != self._compiled.hidden:
+            return self._variant(reader.hidden).letter(reader, date=date)
         address, name = str(reader.address), printable(reader.name)
         if not is_plain_address(address):
             address = str(parse_address(address))
@@ -135,6 +154,16 @@ class Assembler:
             unsubscribe=self._unsubscribe_url + tokens.unsubscribe + b">",
             body=self._body(name, address, reader.joined_on, tokens),
         )
+
+    def _variant(self, hidden: int) -> "Assembler":
+        if hidden in self._variants:
+            self._variants.move_to_end(hidden)
+            return self._variants[hidden]
+        variant = Assembler(self._compiled.without(hidden), self._tokens)
+        self._variants[hidden] = variant
+        if len(self._variants) > VARIANTS_KEPT:
+            self._variants.popitem(last=False)
+        return variant
 
     def _body(
         self, name: str, address: str, joined_on: datetime.date | None, tokens: LetterTokens
@@ -167,6 +196,7 @@ class Assembler:
             OPEN: part.prepare_token(tokens.opened),
             CLICK: part.prepare_token(tokens.click),
             UNSUBSCRIBE: part.prepare_token(tokens.unsubscribe),
+            PREFERENCES: part.prepare_token(tokens.preferences),
         }
 
 

@@ -4,7 +4,16 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 
-from newsletter.render.cut import ADDRESS, GREETING, JOINED, UNSUBSCRIBE, Slot
+from newsletter.render.cut import (
+    ADDRESS,
+    GREETING,
+    JOINED,
+    PART_END,
+    POINT,
+    PREFERENCES,
+    UNSUBSCRIBE,
+    Slot,
+)
 from newsletter.render.letter import Letter, LinkedPoint, LinkedSection, LinkedSpan, LinkedStory
 
 COLUMNS = 72
@@ -53,6 +62,11 @@ def wrap(
     yield line
 
 
+def _joined(blocks: Iterable[Iterable[str]]) -> str:
+    """Each block of lines behind an empty line."""
+    return "".join("\n\n" + "\n".join(block) for block in blocks)
+
+
 def _character_width(character: str) -> int:
     if unicodedata.combining(character) or unicodedata.category(character) in {"Mn", "Me", "Cf"}:
         return 0
@@ -69,13 +83,18 @@ class _Setting:
 
     def text(self) -> str:
         letter = self._letter
-        blocks = [self._head(), [self._slot(GREETING)], *map(self._paragraph, letter.intro)]
+        head = [self._head(), [self._slot(GREETING)], *map(self._paragraph, letter.intro)]
+        blocks = [_joined(head)]
         if letter.key_points:
-            blocks.append(self._key_points(letter.key_points))
-        for section in letter.sections:
-            blocks += self._section(section)
-        blocks.append(self._foot())
-        return "\n\n".join("\n".join(block) for block in blocks) + "\n"
+            blocks.append(self._part(letter.points_part, self._key_points(letter.key_points)))
+        blocks += (
+            self._part(section.part, _joined(self._section(section))) for section in letter.sections
+        )
+        blocks.append(_joined([self._foot()]))
+        return "".join(blocks).lstrip("\n") + "\n"
+
+    def _part(self, part: Slot | None, text: str) -> str:
+        return f"{self._slot(part)}{text}{self._slot(PART_END)}" if part else text
 
     def _wrap(self, text: str, *, first: str = "", rest: str = "") -> Iterator[str]:
         return wrap(text, first=first, rest=rest, widen=self._widen)
@@ -100,11 +119,14 @@ class _Setting:
         text = linked.span.text
         return f"{text} ({self._slot(linked.link)})" if linked.link else text
 
-    def _key_points(self, points: Iterable[LinkedPoint]) -> list[str]:
-        lines = self._ruled(self._letter.words.key_points, "-")
-        for point in points:
-            lines += self._wrap(point.text, first=f"{point.number:>2}. ", rest="    ")
-        return lines
+    def _key_points(self, points: Iterable[LinkedPoint]) -> str:
+        heading = _joined([self._ruled(self._letter.words.key_points, "-")])
+        return heading + "".join(self._part(point.part, self._point(point)) for point in points)
+
+    def _point(self, point: LinkedPoint) -> str:
+        # Its number takes two columns and is put in later: it is another one for some readers.
+        lines = "\n".join(self._wrap(point.text, first="    ", rest="    "))
+        return f"\n{self._slot(POINT)}. {lines[4:]}"
 
     def _section(self, section: LinkedSection) -> Iterator[list[str]]:
         if section.name:
@@ -132,6 +154,7 @@ class _Setting:
             "-- ",  # the signature mark, RFC 3676 section 4.3
             *self._wrap(reason),
             f"{words.unsubscribe}{words.colon}{masthead.base_url}/u/{self._slot(UNSUBSCRIBE)}",
+            f"{words.preferences}{words.colon}{masthead.base_url}/p/{self._slot(PREFERENCES)}",
             f"{words.read_online}{words.colon}{letter.page}",
             "",
             masthead.name,

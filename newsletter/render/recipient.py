@@ -25,6 +25,8 @@ class Recipient:
     address: Address
     name: str = ""
     joined_on: datetime.date | None = None
+    hidden: int = 0
+    """The sections that they hide, as `Compiled.without` takes them."""
 
     @property
     def printable_name(self) -> str:
@@ -44,6 +46,8 @@ class Addressed(Protocol):
     def name(self) -> str: ...
     @property
     def joined_on(self) -> datetime.date | None: ...
+    @property
+    def hidden(self) -> int: ...
 
 
 def printable(name: str) -> str:

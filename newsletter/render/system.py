@@ -11,6 +11,7 @@ from typing import Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from newsletter.errors import RenderError
 from newsletter.render.headers import mailbox, structured, unstructured
@@ -119,4 +120,6 @@ def _templates() -> ImmutableSandboxedEnvironment:
 
 
 def _without_controls(value: object) -> object:
+    if isinstance(value, Markup):  # a macro's: its pieces have been here, and are escaped
+        return value
     return _UNSAFE.sub("", value) if isinstance(value, str) else value

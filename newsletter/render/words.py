@@ -31,6 +31,7 @@ class Words:
     read_online: str
     view_in_browser: str
     unsubscribe: str
+    preferences: str
     reason: str
     joined: str
     date: str

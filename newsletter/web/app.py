@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from newsletter.addresses import mask_addresses
 from newsletter.clock import shift_by
 from newsletter.db import make_engine
 from newsletter.logs import set_up_logging
@@ -33,7 +34,7 @@ STATIC = Path(__file__).with_name("static")
 def serve_app() -> Starlette:
     """What the web server runs in each of its processes."""
     settings = get_settings()
-    set_up_logging(settings)
+    set_up_logging(settings, mask=mask_addresses)
     shift_by(settings.clock_shift_path)
     return create_app(settings=settings)
 

@@ -3,18 +3,20 @@
 import ssl
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import count
 
 import pytest
 from sqlalchemy import Engine, select, update
 
 from newsletter.db import reading, transaction
 from newsletter.deliver import claims, ledger
-from newsletter.deliver.batch_gate import BatchGate, open_gate
+from newsletter.deliver.batch_gate import LOOK_SECONDS, BatchGate
 from newsletter.deliver.claims import Claim, Reader
 from newsletter.deliver.gate import OpenGate
 from newsletter.deliver.holds import PROBE_WAITS, lift, open_holds, pause_held_editions
 from newsletter.deliver.outcome import Outcome, Reply, outcome_of
 from newsletter.deliver.providers import route_numbers
+from newsletter.deliver.reply_rules import rules_of
 from newsletter.deliver.standing import Standing
 from newsletter.deliver.wire import ConnectionLost, Phase, SmtpError, TransportRefused
 from newsletter.models import (
@@ -26,9 +28,9 @@ from newsletter.models import (
     Hold,
     HoldScope,
     Reason,
+    Route,
     Subscriber,
     Traffic,
-    Transport,
 )
 from newsletter.settings import Settings
 from tests.newsroom import (
@@ -69,14 +71,16 @@ class Desk:
 
     def gate(self, claim: Claim, standing: Standing | None = None) -> BatchGate:
         with reading(self.engine) as session:
-            return open_gate(
-                session,
-                claim,
-                transport=session.get_one(Transport, claim.transport_id),
-                pace=OpenGate(4),
-                standing=standing or self.standing,
-                sender_domains={self.list_id: "harbour.example"},
-            )
+            provider = session.get_one(Route, claim.route).name
+        return BatchGate(
+            claim,
+            transport="devmail",
+            pace=OpenGate(4),
+            standing=standing or self.standing,
+            sender_domains={self.list_id: "harbour.example"},
+            rules=rules_of(provider),
+            clock=count(0.0, LOOK_SECONDS).__next__,  # it is always time to look
+        )
 
     def opened(self, now: datetime = MORNING) -> tuple[Claim, BatchGate]:
         claim = self.claim(now)

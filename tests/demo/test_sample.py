@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine
 
 from newsletter.addresses import parse_address
-from newsletter.audience.importing import import_csv
+from newsletter.audience.import_merge import Outcome
+from newsletter.audience.importing import ImportPlan, import_file
 from newsletter.audience.lists import create_list
 from newsletter.audience.rows import Rejection
 from newsletter.compose.briefing import plain
@@ -23,7 +24,7 @@ from newsletter.demo.sample import (
     write_sample_csv,
 )
 from newsletter.errors import InputError
-from newsletter.models import SubscriptionStatus
+from newsletter.models import LegalBasis, SubscriptionStatus
 
 NOW = datetime(2026, 11, 20, 6, tzinfo=UTC)
 BAD_LINES = 8
@@ -41,12 +42,21 @@ def test_a_sample_has_exactly_so_many_people_and_eight_bad_lines(
         list_id = create_list(session, SAMPLE_LIST, now=NOW).id
 
     with (tmp_path / "sample.csv").open("rb") as stream:
-        report = import_csv(engine, stream, list_id=list_id, source="sample.csv", now=NOW)
+        report = import_file(
+            engine,
+            stream,
+            ImportPlan(basis=LegalBasis.CONSENT),
+            list_id=list_id,
+            file_name="sample.csv",
+            by="demo",
+            now=NOW,
+        )
 
-    assert report.people == report.created == people
-    assert report.by_status.get(SubscriptionStatus.PENDING, 0) == each
-    assert report.by_status.get(SubscriptionStatus.UNSUBSCRIBED, 0) == each
-    assert report.suppressed == each
+    assert report.people == people
+    assert report.of(Outcome.CREATED) == people - each
+    assert report.statuses.get(SubscriptionStatus.PENDING, 0) == each
+    assert report.statuses.get(SubscriptionStatus.UNSUBSCRIBED, 0) == each
+    assert report.of(Outcome.SUPPRESSED) == each
     assert sum(report.rejected.values()) == len(report.problems) == BAD_LINES
     assert set(report.rejected) == {
         Rejection.INVALID_ADDRESS,

@@ -6,12 +6,13 @@ from sqlalchemy import Engine, func, select
 
 from newsletter.compose.briefing import Briefing
 from newsletter.compose.findings import Severity
+from newsletter.compose.preheader import PREHEADER_LENGTH
 from newsletter.db import reading, transaction
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import CompiledEdition, EditionState, Link, MailingList, Revision
 from newsletter.plan import schedule
 from newsletter.plan.approval import RefusedApproval, approve_edition
-from newsletter.plan.editions import PREHEADER_LENGTH, content_of, create_edition, revise_edition
+from newsletter.plan.editions import content_of, create_edition, revise_edition
 from newsletter.settings import Settings
 from tests.newsroom import (
     MORNING,

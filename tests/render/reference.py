@@ -11,22 +11,31 @@ from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
 from html import escape
 from html.parser import HTMLParser
+from itertools import count
+
+from markupsafe import Markup
 
 from newsletter.compose.briefing import Briefing
 from newsletter.render.compile import render_html
-from newsletter.render.compiled import Compiled
+from newsletter.render.compiled import Compiled, padded
 from newsletter.render.cut import (
     ADDRESS,
+    BETWEEN,
     CLICK,
     GREETING,
     JOINED,
     MAIL_END,
     MAIL_ONLY,
     OPEN,
+    PART_END,
+    POINT,
+    PREFERENCES,
+    PREHEADER,
     UNSUBSCRIBE,
     Cut,
     Slot,
     link_number,
+    part_sections,
 )
 from newsletter.render.headers import mailbox, structured, unstructured
 from newsletter.render.inline import inline
@@ -49,20 +58,25 @@ def reference_message(
     delivery = DeliveryRef(compiled.edition_id, recipient.subscriber_id)
     name = recipient.printable_name
     click = tokens.delivery(Purpose.CLICK, delivery)
-    unsubscribe = tokens.unsubscribe(
-        SubscriptionRef(recipient.list_id, compiled.edition_id, recipient.subscriber_id)
-    )
+    subscription = SubscriptionRef(recipient.list_id, compiled.edition_id, recipient.subscriber_id)
+    unsubscribe = tokens.unsubscribe(subscription)
     values = {
         GREETING: words.greeting_to(name),
         ADDRESS: str(recipient.address),
         JOINED: words.joined_on(recipient.joined_on),
         OPEN: tokens.delivery(Purpose.OPEN, delivery),
         UNSUBSCRIBE: unsubscribe,
-        MAIL_ONLY: "",
-        MAIL_END: "",
+        PREFERENCES: tokens.preferences(subscription),
+        PREHEADER: Markup(padded(compiled.preheader)),
+        **dict.fromkeys((MAIL_ONLY, MAIL_END, BETWEEN, PART_END), ""),
     }
+    points = count(1)
 
     def slot(wanted: Slot) -> str:
+        if wanted == POINT:
+            return str(next(points))
+        if part_sections(wanted):
+            return ""
         number = link_number(wanted)
         return f"{masthead.base_url}/c/{click}/{number}" if number else values[wanted]
 
@@ -81,7 +95,7 @@ def reference_message(
     message_id = tokens.delivery(Purpose.MESSAGE_ID, delivery)
     message["Message-ID"] = f"<{message_id}@{masthead.mail_domain}>"
     message["List-Unsubscribe"] = f"<{masthead.base_url}/u/{unsubscribe}>"
-    message.set_content(compiled.text.fill(slot), cte="base64")
+    message.set_content(compiled.shown_text.fill(slot), cte="base64")
     message.add_alternative(inline(render_html(letter, slot)), subtype="html", cte="base64")
     return message
 
@@ -92,9 +106,8 @@ def plain_octets(
     """The octets of a message, each value encoded where it stands and nothing kept beforehand."""
     masthead, words = compiled.masthead, compiled.words
     delivery = DeliveryRef(compiled.edition_id, recipient.subscriber_id)
-    unsubscribe = tokens.unsubscribe(
-        SubscriptionRef(recipient.list_id, compiled.edition_id, recipient.subscriber_id)
-    )
+    subscription = SubscriptionRef(recipient.list_id, compiled.edition_id, recipient.subscriber_id)
+    unsubscribe = tokens.unsubscribe(subscription)
     name, address = recipient.printable_name, str(recipient.address)
     values = {
         GREETING: words.greeting_to(name),
@@ -103,6 +116,7 @@ def plain_octets(
         OPEN: tokens.delivery(Purpose.OPEN, delivery),
         CLICK: tokens.delivery(Purpose.CLICK, delivery),
         UNSUBSCRIBE: unsubscribe,
+        PREFERENCES: tokens.preferences(subscription),
     }
     message_id = tokens.delivery(Purpose.MESSAGE_ID, delivery)
     fields = [

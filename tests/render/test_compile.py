@@ -63,6 +63,7 @@ def test_no_link_of_a_story_is_left_untracked_in_the_mail() -> None:
     assert {address for address in addresses if "/c/" not in address} == {
         PAGE,
         "https://news.example.org/u/[unsubscribe]",
+        "https://news.example.org/p/[preferences]",
     }
 
 
@@ -190,7 +191,7 @@ def test_a_chinese_letter_has_chinese_words_and_fonts() -> None:
 
 def test_the_preheader_stands_first_and_hidden() -> None:
     compiled = make_compiled(preheader="In short: everything.")
-    html = compiled.html.fill(lambda slot: slot)
+    html = compiled.shown_html.fill(lambda slot: slot)
 
     assert '<div class="pre" style="display:none' in html
     assert html.index("In short: everything.") < html.index("View in browser")

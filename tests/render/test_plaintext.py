@@ -49,7 +49,7 @@ def test_a_numbered_point_hangs_its_lines() -> None:
 
 
 def test_the_part_has_every_headline_in_order_and_no_markup() -> None:
-    text = make_compiled().text.fill(lambda slot: f"[{slot}]")
+    text = make_compiled().shown_text.fill(lambda slot: f"[{slot}]")
 
     headlines = ["ByteDance Starts", "XPeng Requires", "Liu Chuanzhi Passes"]
     assert sorted(headlines, key=text.index) == headlines

@@ -15,6 +15,12 @@ from typing import assert_never
 JOINING = frozenset({"and", "or", "not"})
 NOT_VALUES = JOINING | {"known", "unknown"}
 
+# An attribute called like one of them is written `attribute KEY`.
+OPENING = JOINING | {
+    *("attribute", "name", "language", "zone", "domain", "added", "tagged"),
+    *("on", "pending", "joined", "left", "received", "clicked", "opened", "did"),
+}
+
 BARE = re.compile(r"[^\s()\",<>=!]+")
 
 
@@ -264,7 +270,9 @@ def _joined(*parts: str) -> str:
 
 
 def _field(shown: Field) -> str:
-    return f"attribute {_word(shown.name, JOINING)}" if shown.is_attribute else shown.name
+    if not shown.is_attribute or shown.name not in OPENING:
+        return shown.name
+    return f"attribute {_word(shown.name, JOINING)}"
 
 
 def _scope(scope: Scope) -> str:

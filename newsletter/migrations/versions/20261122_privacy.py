@@ -72,8 +72,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index(op.f("ix_lifted_suppression_address_hash"), table_name="lifted_suppression")
     op.drop_table("lifted_suppression")
-    op.drop_index(
-        op.f("ix_suppression_created_at_address_hash_list_id"), table_name="suppression"
-    )
+    op.drop_index(op.f("ix_suppression_created_at_address_hash_list_id"), table_name="suppression")
     op.drop_column("suppression", "reply_class")
     op.drop_table("erasure")

@@ -1,0 +1,162 @@
+"""Takes an import back: removes what it alone made, and whatever its people did since stays.
+
+Whom it subscribed is subscribed no longer, and is removed if nothing else is known of them. Who
+confirmed, left or changed something meanwhile keeps all that. What it filled in or moved of people
+who were there before is not taken back: it was not made by it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Engine, and_, delete, exists, func, insert, not_, select
+from sqlalchemy.orm import Session
+
+from newsletter.audience.import_merge import source_of
+from newsletter.audience.importing import get_import
+from newsletter.db import among, transaction
+from newsletter.errors import StateError
+from newsletter.models import (
+    ConsentEvent,
+    ConsentKind,
+    Import,
+    ImportState,
+    Subscriber,
+    SubscriberChange,
+    SubscriberTag,
+    Subscription,
+    Suppression,
+)
+
+IDS_PER_SLICE = 10_000
+_UNDOABLE = (ImportState.DONE, ImportState.CANCELLED, ImportState.FAILED, ImportState.UNDOING)
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    people: int = 0
+    subscriptions: int = 0
+    tags: int = 0
+    suppressions: int = 0
+
+
+def undo_import(engine: Engine, import_id: int, *, by: str, now: datetime) -> Undone:
+    """One transaction for so many people; broken off, it is finished by calling it again.
+
+    Raises `NotFoundError`, and `StateError` for a dry run or an import that still runs.
+    """
+    with transaction(engine) as session:
+        job = get_import(session, import_id, is_locked=True)
+        _refuse(job)
+        job.state = ImportState.UNDOING
+        first, last = session.execute(
+            select(
+                func.min(Subscription.subscriber_id), func.max(Subscription.subscriber_id)
+            ).where(Subscription.list_id == job.list_id)
+        ).one()
+    undone = Undone()
+    for start in range(first or 0, (last or 0) + 1, IDS_PER_SLICE):
+        with transaction(engine) as session:
+            done = _undo_slice(session, job, start, start + IDS_PER_SLICE - 1, by=by, now=now)
+        undone = replace(
+            undone,
+            people=undone.people + done.people,
+            subscriptions=undone.subscriptions + done.subscriptions,
+            tags=undone.tags + done.tags,
+        )
+    with transaction(engine) as session:
+        lifted = session.scalars(
+            delete(Suppression)
+            .where(Suppression.source == source_of(job.id))
+            .returning(Suppression.list_id)
+        ).all()
+        get_import(session, import_id).state = ImportState.UNDONE
+    return replace(undone, suppressions=len(lifted))
+
+
+def _refuse(job: Import) -> None:
+    if job.is_dry_run:
+        message = f"Import {job.id} was a dry run: it changed nothing."
+        raise StateError(message)
+    if job.state not in _UNDOABLE:
+        message = f"Import {job.id} is {job.state}; cancel it first, if it still runs."
+        raise StateError(message)
+
+
+def _undo_slice(
+    session: Session, job: Import, start: int, end: int, *, by: str, now: datetime
+) -> Undone:
+    tags = session.scalars(
+        delete(SubscriberTag)
+        .where(SubscriberTag.subscriber_id.between(start, end), SubscriberTag.import_id == job.id)
+        .returning(SubscriberTag.subscriber_id)
+    ).all()
+    ended = session.scalars(
+        delete(Subscription)
+        .where(
+            Subscription.list_id == job.list_id,
+            Subscription.subscriber_id.between(start, end),
+            Subscription.import_id == job.id,
+            not_(
+                exists().where(
+                    ConsentEvent.subscriber_id == Subscription.subscriber_id,
+                    ConsentEvent.list_id == Subscription.list_id,
+                    not_(_is_of(job)),
+                )
+            ),
+        )
+        .returning(Subscription.subscriber_id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    gone = _remove_people(session, job, ended)
+    _keep_evidence(session, job, sorted(set(ended) - gone), by=by, now=now)
+    return Undone(people=len(gone), subscriptions=len(ended), tags=len(tags))
+
+
+def _is_of(job: Import) -> ColumnElement[bool]:
+    return and_(
+        ConsentEvent.kind == ConsentKind.IMPORTED,
+        func.coalesce(ConsentEvent.evidence["import"].as_integer(), 0) == job.id,
+    )
+
+
+def _remove_people(session: Session, job: Import, ended: Sequence[int]) -> set[int]:
+    """Those of whom nothing else is known, with the evidence of the import that made them."""
+    said_more = [
+        exists().where(Subscription.subscriber_id == Subscriber.id),
+        exists().where(SubscriberChange.subscriber_id == Subscriber.id),
+        exists().where(SubscriberTag.subscriber_id == Subscriber.id),
+        exists().where(ConsentEvent.subscriber_id == Subscriber.id, not_(_is_of(job))),
+    ]
+    return set(
+        session.scalars(
+            delete(Subscriber)
+            .where(
+                among(session, Subscriber.id, ended),
+                Subscriber.import_id == job.id,
+                Subscriber.own_fields == 0,
+                *(not_(each) for each in said_more),
+            )
+            .returning(Subscriber.id)
+            .execution_options(synchronize_session=False)
+        )
+    )
+
+
+def _keep_evidence(
+    session: Session, job: Import, people: list[int], *, by: str, now: datetime
+) -> None:
+    if people:
+        session.execute(
+            insert(ConsentEvent),
+            [
+                {
+                    "subscriber_id": number,
+                    "list_id": job.list_id,
+                    "kind": ConsentKind.IMPORT_UNDONE,
+                    "at": now,
+                    "evidence": {"import": job.id, "by": by},
+                }
+                for number in people
+            ],
+        )
