@@ -26,6 +26,8 @@ RETURN_PATH_MAC_BYTES = 10  # keeps the local part of a return path below 64 oct
 MASK_BYTES = 14  # as long as the longest ids; shorter ones take the first of them, hashes need none
 HASH_BYTES = 16
 """Of an address, as `newsletter.addresses` makes it."""
+ADDRESS_MARK_BYTES = 4
+"""Of these, in a link that is good for one address only."""
 REFERENCE_BYTES = 12
 """Of what a confirmation names, written in hexadecimal."""
 

@@ -192,7 +192,7 @@ def _statuses(
             Subscription.subscriber_id == person.id
         )
     )
-    return statuses | dict(rows.tuples())
+    return statuses | {row.list_id: row.status for row in rows}
 
 
 def _lists_of(session: Session, person: Subscriber) -> list[MailingList]:

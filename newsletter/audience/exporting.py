@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 
-from sqlalchemy import Engine, Select, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Engine, Select, and_, func, select
+from sqlalchemy.orm import Session, aliased
 
 from newsletter.audience.attributes import all_attributes, written
 from newsletter.db import among, reading
@@ -31,6 +31,8 @@ from newsletter.models import (
 PEOPLE_PER_PAGE = 5_000
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 _ON_THIS_LIST = " on this list"
+_EVERYWHERE = aliased(Suppression)
+_HERE = aliased(Suppression)
 
 OnProgress = Callable[[int, int], None]
 """Called with the people written so far and about how many there are."""
@@ -142,25 +144,33 @@ def _page(session: Session, audience: Audience, after: int) -> list[dict[str, An
     columns: list[Any] = [
         Subscriber.id,
         Subscriber.address,
-        Subscriber.address_hash,
         Subscriber.name,
         Subscriber.language,
         Zone.name,
         Subscriber.attributes,
+        _EVERYWHERE.reason,
+        _EVERYWHERE.created_at,
+        _HERE.reason,
+        _HERE.created_at,
     ]
     if audience.list_id is not None:
         columns += [Subscription.status, Subscription.joined_at, Subscription.left_at]
     query = (
         _chosen(audience, *columns)
-        .join(Zone, Zone.id == Subscriber.zone_id, isouter=True)
+        .outerjoin(Zone, Zone.id == Subscriber.zone_id)
+        .outerjoin(_EVERYWHERE, _is_suppressed(_EVERYWHERE, EVERYWHERE))
+        .outerjoin(_HERE, _is_suppressed(_HERE, audience.list_id))
         .where(_key(audience) > after)
         .order_by(_key(audience))
         .limit(PEOPLE_PER_PAGE)
     )
     rows = session.execute(query).all()
     tags = _tags(session, [row[0] for row in rows])
-    suppressions = _suppressions(session, [row[2] for row in rows], audience.list_id)
-    return [_person(row, tags, suppressions) for row in rows]
+    return [_person(row, tags) for row in rows]
+
+
+def _is_suppressed(entry: type[Suppression], list_id: int | None) -> ColumnElement[bool]:
+    return and_(entry.address_hash == Subscriber.address_hash, entry.list_id == list_id)
 
 
 def _chosen(audience: Audience, *columns: Any) -> Select[Any]:
@@ -181,13 +191,9 @@ def _key(audience: Audience) -> Any:
     return Subscriber.id if audience.list_id is None else Subscription.subscriber_id
 
 
-def _person(
-    row: Sequence[Any],
-    tags: Mapping[int, list[str]],
-    suppressions: Mapping[bytes, tuple[str, datetime]],
-) -> dict[str, Any]:
-    number, address, hashed, name, language, zone, attributes, *of_the_list = row
-    suppressed, suppressed_at = suppressions.get(hashed, (None, None))
+def _person(row: Sequence[Any], tags: Mapping[int, list[str]]) -> dict[str, Any]:
+    number, address, name, language, zone, attributes, *rest = row
+    everywhere, everywhere_at, here, here_at, *of_the_list = rest
     status, joined_at, left_at = of_the_list or (None, None, None)
     return {
         "id": number,
@@ -198,8 +204,8 @@ def _person(
         "status": None if status is None else status.name.lower(),
         "joined_at": joined_at,
         "left_at": left_at,
-        "suppressed": suppressed,
-        "suppressed_at": suppressed_at,
+        "suppressed": everywhere or (here and here + _ON_THIS_LIST),
+        "suppressed_at": everywhere_at or here_at,
         "tags": tags.get(number, []),
         "attributes": attributes,
     }
@@ -215,25 +221,6 @@ def _tags(session: Session, ids: Sequence[int]) -> dict[int, list[str]]:
     ):
         found.setdefault(number, []).append(name)
     return found
-
-
-def _suppressions(
-    session: Session, hashes: Sequence[bytes], list_id: int | None
-) -> dict[bytes, tuple[str, datetime]]:
-    """Of those who are suppressed everywhere and on the list as well, the former."""
-    scopes = [EVERYWHERE] if list_id is None else [EVERYWHERE, list_id]
-    found = session.scalars(
-        select(Suppression)
-        .where(Suppression.address_hash.in_(hashes), Suppression.list_id.in_(scopes))
-        .order_by(Suppression.list_id.desc())
-    )
-    return {
-        each.address_hash: (
-            each.reason if each.list_id == EVERYWHERE else each.reason + _ON_THIS_LIST,
-            each.created_at,
-        )
-        for each in found
-    }
 
 
 def _plain(value: Any) -> Any:

@@ -105,8 +105,9 @@ def agree_to_move(session: Session, reference: str, *, is_new: bool, now: dateti
     if is_suppressed(session, move.new_hash, list_id=EVERYWHERE):
         return Move(Standing.TAKEN, seen.other, seen.language)
     try:
-        changes = {"address": move.new_address}
-        edit_subscriber(session, move.subscriber_id, _address(changes), origin=ORIGIN, now=now)
+        edit_subscriber(
+            session, move.subscriber_id, {"address": move.new_address}, origin=ORIGIN, now=now
+        )
     except InputError:
         return Move(Standing.TAKEN, seen.other, seen.language)
     move.done_at = now
@@ -137,3 +138,39 @@ def main_list(session: Session, person: Subscriber) -> MailingList | None:
         )
         .limit(1)
     )
+
+
+def _is_asked_enough(session: Session, person: Subscriber, to: Address, now: datetime) -> bool:
+    since = AddressMove.asked_at > now - timedelta(days=1)
+    of_person = select(AddressMove.reference).where(AddressMove.subscriber_id == person.id, since)
+    of_address = select(AddressMove.reference).where(
+        AddressMove.new_hash == address_hash(to), since
+    )
+    return any(
+        len(session.scalars(asked.limit(MOST_A_DAY)).all()) >= MOST_A_DAY
+        for asked in (of_person, of_address)
+    )
+
+
+def _post(
+    session: Session,
+    move: AddressMove,
+    person: Subscriber,
+    mailing_list: MailingList | None,
+    to: Address,
+    *,
+    other: Address,
+    links: Links,
+    now: datetime,
+) -> None:
+    is_new = str(to) == move.new_address
+    house = mailing_list.language if mailing_list else "en"
+    data: Mapping[str, Any] = {
+        "language": person.language or house,
+        "url": links.move(move.reference, is_new=is_new),
+        "other": mask_address(str(other)),
+        "is_new": is_new,
+        "postal_address": mailing_list.postal_address if mailing_list else "",
+    }
+    list_id = mailing_list.id if mailing_list else None
+    post(session, SystemMailKind.MOVE, to=to, data=data, list_id=list_id, now=now)

@@ -30,7 +30,7 @@ from newsletter.models import (
     Subscription,
     SubscriptionStatus,
 )
-from newsletter.tokens import PersonRef, UndoRef
+from newsletter.tokens import ADDRESS_MARK_BYTES, PersonRef, UndoRef
 
 LINK_LIFETIME = timedelta(hours=24)
 """How long a link opens what only its reader may see; whoever gets the mail later gets nothing."""
@@ -38,7 +38,6 @@ UNDO_LIFETIME = timedelta(hours=1)
 
 ORIGIN = Origin(ChangeCause.PREFERENCES, "reader")
 
-_MARK_BYTES = 4
 _SECOND = timedelta(seconds=1)
 
 
@@ -76,15 +75,15 @@ class Wishes:
     """By slug and key: whether they want it."""
 
 
-def person_ref(person: Subscriber, *, now: datetime) -> PersonRef:
-    return PersonRef(person.id, now, person.address_hash[:_MARK_BYTES])
-
-
 def person_of(session: Session, ref: PersonRef, *, now: datetime) -> Subscriber:
     """Whom a mailed link was made for; raises `TokenError` when it is too old, or they moved."""
     person = session.get(Subscriber, ref.subscriber_id)
     is_fresh = ref.at <= now + _SECOND and now - ref.at < LINK_LIFETIME
-    if person is None or not is_fresh or person.address_hash[:_MARK_BYTES] != ref.address_mark:
+    if (
+        person is None
+        or not is_fresh
+        or person.address_hash[:ADDRESS_MARK_BYTES] != ref.address_mark
+    ):
         message = "this link is good no more"
         raise TokenError(message)
     return person
@@ -117,7 +116,9 @@ def save_preferences(
 
     Raises `InputError` for a field that cannot be read, `StateError` where they must not be mailed.
     """
-    edit_subscriber(session, subscriber_id, _changes(wishes.fields), origin=ORIGIN, now=now)
+    changes: SubscriberChanges = {}
+    changes.update(wishes.fields)
+    edit_subscriber(session, subscriber_id, changes, origin=ORIGIN, now=now)
     preferences = preferences_of(session, subscriber_id)
     for choice in preferences.lists:
         slug = choice.mailing_list.slug
@@ -151,7 +152,11 @@ def undo_leaving(session: Session, ref: UndoRef, *, now: datetime) -> bool:
     """Take back this very leaving, as if it had not been; False when it is too late for that."""
     person = session.get(Subscriber, ref.subscriber_id)
     is_late = now - ref.left_at > UNDO_LIFETIME
-    if person is None or is_late or is_suppressed(session, person.address_hash, list_id=ref.list_id):
+    if (
+        person is None
+        or is_late
+        or is_suppressed(session, person.address_hash, list_id=ref.list_id)
+    ):
         return False
     restored = session.execute(
         _left(ref)
@@ -232,10 +237,6 @@ def _hidden(choice: ListChoice, wanted: Mapping[str, bool]) -> Collection[str]:
         for each in choice.sections
         if not wanted.get(each.section.key, each.is_wanted)
     }
-
-
-def _changes(fields: SubscriberFields) -> SubscriberChanges:
-    return {**fields}
 
 
 def _left(ref: UndoRef) -> Update:

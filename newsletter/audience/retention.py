@@ -23,9 +23,7 @@ from newsletter.models import (
     Engagement,
     Event,
     Import,
-    ImportChunk,
     ImportLine,
-    ImportState,
     Settlement,
     Subscriber,
     Subscription,
@@ -44,8 +42,6 @@ logger = logging.getLogger(__name__)
 BUDGET = timedelta(minutes=10)
 PEOPLE_AT_ONCE = 100
 ROWS_AT_ONCE = 5_000
-UPLOADS_WAIT = timedelta(days=7)
-"""For whoever sent a file and did not say yet how it is to be read."""
 _DOUBTS_END = timedelta(days=31)
 """Until then a policy for doubts may read an attempt."""
 _DAY = timedelta(days=1)
@@ -59,7 +55,6 @@ class Cutoffs:
     events: datetime | None
     deliveries: datetime | None
     reports: datetime
-    uploads: datetime
 
     @classmethod
     def of(cls, settings: Settings, now: datetime) -> "Cutoffs":
@@ -68,7 +63,6 @@ class Cutoffs:
             events=_months_before(now, settings.keep_events_months),
             deliveries=_months_before(now, settings.keep_deliveries_months),
             reports=now - max(timedelta(days=settings.keep_reports_days), _DOUBTS_END),
-            uploads=now - UPLOADS_WAIT,
         )
 
 
@@ -81,7 +75,6 @@ class Due:
     deliveries: int
     attempts: int
     import_lines: int
-    uploads: int
 
 
 def count_due(session: Session, cutoffs: Cutoffs) -> Due:
@@ -92,7 +85,6 @@ def count_due(session: Session, cutoffs: Cutoffs) -> Due:
         deliveries=_count(session, Delivery, Delivery.edition_id.in_(editions)),
         attempts=_count(session, Attempt, _old_attempt(cutoffs)),
         import_lines=_count(session, ImportLine, _old_line(cutoffs)),
-        uploads=_count(session, Import, _forgotten_upload(cutoffs)),
     )
 
 
@@ -103,7 +95,6 @@ def apply_retention(
     cutoffs = Cutoffs.of(settings, now)
     watch = _Watch(engine, time.monotonic() + budget.total_seconds())
     gone = Due(
-        uploads=_drop_uploads(engine, cutoffs),
         import_lines=watch.delete(ImportLine, ImportLine.id, _old_line(cutoffs)),
         attempts=watch.delete(Attempt, Attempt.id, _old_attempt(cutoffs)),
         events=_drop_events(watch, cutoffs.events),
@@ -118,7 +109,6 @@ def apply_retention(
             "deliveries": gone.deliveries,
             "attempts": gone.attempts,
             "import_lines": gone.import_lines,
-            "uploads": gone.uploads,
         },
     )
     return gone
@@ -191,11 +181,6 @@ def _old_line(cutoffs: Cutoffs) -> ColumnElement[bool]:
     return ImportLine.import_id.in_(over)
 
 
-def _forgotten_upload(cutoffs: Cutoffs) -> ColumnElement[bool]:
-    chunk = exists().where(ImportChunk.import_id == Import.id)
-    return and_(Import.state == ImportState.RECEIVED, Import.created_at < cutoffs.uploads, chunk)
-
-
 def _old_editions(session: Session, cutoff: datetime | None) -> list[int]:
     """Those with deliveries, by when they were over: what is under way is never old."""
     return list(
@@ -208,18 +193,6 @@ def _old_editions(session: Session, cutoff: datetime | None) -> list[int]:
             .order_by(Edition.id)
         )
     )
-
-
-def _drop_uploads(engine: Engine, cutoffs: Cutoffs) -> int:
-    """An import without its file can only be made anew, so it is cancelled."""
-    with transaction(engine) as session:
-        uploads = session.scalars(
-            select(Import).where(_forgotten_upload(cutoffs)).with_for_update(skip_locked=True)
-        ).all()
-        for upload in uploads:
-            upload.state = ImportState.CANCELLED
-            _delete(session, ImportChunk, ImportChunk.import_id == upload.id)
-        return len(uploads)
 
 
 def _drop_events(watch: _Watch, cutoff: datetime | None) -> int:

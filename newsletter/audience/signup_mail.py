@@ -24,7 +24,7 @@ from newsletter.models import (
 )
 from newsletter.outbox import post
 from newsletter.settings import Settings
-from newsletter.tokens import SubscriptionRef, Tokens
+from newsletter.tokens import ADDRESS_MARK_BYTES, PersonRef, Purpose, SubscriptionRef, Tokens
 
 NO_EDITION = 0
 """In the leaving link of a mail that is no edition's."""
@@ -56,8 +56,24 @@ class Links:
     def link_form(self) -> str:
         return f"{self.base_url}/link"
 
+    def settings(self, person: Subscriber, *, now: datetime) -> str:
+        return f"{self.base_url}/my/{self._of_person(Purpose.SETTINGS, person, now)}"
+
+    def data(self, person: Subscriber, *, now: datetime) -> str:
+        return f"{self.base_url}/my-data/{self._of_person(Purpose.DATA, person, now)}"
+
+    def erase(self, person: Subscriber, *, now: datetime) -> str:
+        return f"{self.base_url}/erase-me/{self._of_person(Purpose.ERASE, person, now)}"
+
+    def move(self, reference: str, *, is_new: bool) -> str:
+        return f"{self.base_url}/move/{self.tokens.move(reference, is_new=is_new)}"
+
     def message_id(self, reference: str) -> str:
         return f"<s-{reference}@{self.mail_domain}>"
+
+    def _of_person(self, purpose: Purpose, person: Subscriber, now: datetime) -> str:
+        mark = person.address_hash[:ADDRESS_MARK_BYTES]
+        return self.tokens.of_person(purpose, PersonRef(person.id, now, mark))
 
 
 def post_confirm(
@@ -125,7 +141,8 @@ def post_link(
     links: Links,
     now: datetime,
 ) -> None:
-    _post_to(session, SystemMailKind.LINK, person, lists, {}, reference, links, now)
+    data = {"settings_url": links.settings(person, now=now)}
+    _post_to(session, SystemMailKind.LINK, person, lists, data, reference, links, now)
 
 
 def latest_editions(session: Session, lists: Sequence[MailingList]) -> list[tuple[str, str]]:

@@ -107,11 +107,11 @@ def lift_by_person(
 
 def extent_of(session: Session, accident: Accident) -> Extent:
     rows = session.execute(
-        select(Suppression.reason, func.count())
+        select(Suppression.reason, func.count().label("entries"))
         .where(*_conditions(accident))
         .group_by(Suppression.reason)
     )
-    found = dict(rows.tuples())
+    found = {row.reason: row.entries for row in rows}
     return Extent(found, sum(found[each] for each in found if each not in ONLY_BY_THEMSELVES))
 
 

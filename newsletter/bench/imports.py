@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, text
 
 from newsletter.audience.lists import create_list
 from newsletter.bench.audience import LIST
@@ -199,15 +199,16 @@ class System:
         reference = make_engine(f"sqlite:///{self.folder / 'reference.db'}")
         schema.upgrade(reference)
         source = self.engine.url.database
-        with reference.connect().execution_options(isolation_level="AUTOCOMMIT") as target:
-            target.exec_driver_sql(f"ATTACH '{source}' AS source")
+        with reference.connect() as target:
+            driver: Any = target.connection.driver_connection
+            driver.execute("ATTACH ? AS source", (source,))
             for table in NEEDED_FIRST:
                 target.exec_driver_sql(_insert(table))
+            target.commit()
             started_at = time.monotonic()
-            target.exec_driver_sql("BEGIN IMMEDIATE")
             for table in FILLED:
                 target.exec_driver_sql(_insert(table))
-            target.exec_driver_sql("COMMIT")
+            target.commit()
             seconds = time.monotonic() - started_at
         reference.dispose()
         return seconds

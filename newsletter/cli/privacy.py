@@ -33,7 +33,6 @@ _WORDS = {
     "deliveries": "deliveries",
     "attempts": "tries that failed",
     "import_lines": "lines of import reports",
-    "uploads": "uploads that nobody confirmed",
 }
 
 

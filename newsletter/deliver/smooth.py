@@ -33,7 +33,7 @@ _marked = (
         Delivery.edition_id == bindparam("the_edition"),
         Delivery.batch == bindparam("the_batch"),
         Delivery.state == DeliveryState.WAITING,
-        among_given("postgresql", Delivery.subscriber_id, bindparam("people", type_=String)),
+        among_given("postgresql", Delivery.subscriber_id, bindparam("whom", type_=String)),
         # Locked first: whoever was fenced marks nobody.
         exists(select(_held.c.edition_id)),
     )
@@ -98,7 +98,7 @@ class SmoothWindows:
                 isolation_level="AUTOCOMMIT"
             )
         values = held_by(lease) | {
-            "people": given("postgresql", accepted),
+            "whom": given("postgresql", accepted),
             "answer": code,
             "carried": revision,
             "upto": upto,

@@ -55,7 +55,7 @@ class Surroundings:
     def providers(self) -> dict[int, str]:
         """Names by route."""
         with reading(self._engine) as session:
-            return dict(session.execute(select(Route.id, Route.name)).tuples().all())
+            return dict(session.execute(select(Route.id, Route.name)).all())
 
     def signer(self, sender_domain: str) -> Signer:
         """With the domain's keys as they are now, each unsealed once in this process's life."""

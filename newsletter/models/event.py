@@ -51,6 +51,9 @@ class Engagement(Model):
     first_at: Mapped[datetime]
     times: Mapped[int]
 
+    # Segments ask what somebody did with any edition, and so does whoever asks for all about them.
+    __table_args__ = (Index(None, "subscriber_id", "link", "first_at"),)
+
 
 class IngestCursor(Model):
     """How far the event stream has been written; moved in the transaction that writes."""

@@ -10,7 +10,8 @@ from newsletter.checks.draft import make_draft
 from newsletter.checks.registry import run_checks
 from newsletter.compose.findings import Finding, Severity
 from newsletter.errors import StateError
-from newsletter.models import EditionState, Subscription, Transport
+from newsletter.models import EditionSegment, EditionState, Subscriber, Subscription, Transport
+from newsletter.plan.audience import approval_hash, freeze_audience, narrowing_of, segments_of
 from newsletter.plan.editions import (
     briefing_of,
     compiled_of,
@@ -27,12 +28,14 @@ from newsletter.tokens import Tokens
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """`people` is who stands on the edition's lists now, those who will be excluded included."""
+    """`people` is whom it goes to as of now, those who will be excluded included."""
 
     revision: int
     content_hash: str
     transport: str
     people: int
+    segments: tuple[EditionSegment, ...]
+    """What narrows it, as it was frozen; the hash is over these too."""
     findings: tuple[Finding, ...]
 
 
@@ -85,14 +88,20 @@ def approve_edition(
     edition.approved_at = now
     if edition.state is EditionState.DRAFT:
         freeze_choice(session, edition, lists)
+        freeze_audience(session, edition)
         edition.state = EditionState.APPROVED
         session.flush()
         schedule_for_slot(session, edition_id, now=now)
     session.flush()
     transport = session.get_one(Transport, edition.transport_id)
     people = session.scalar(
-        select(func.count(func.distinct(Subscription.subscriber_id))).where(
-            Subscription.list_id.in_([mailing_list.id for mailing_list in lists])
+        select(func.count(func.distinct(Subscription.subscriber_id)))
+        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
+        .where(
+            Subscription.list_id.in_([mailing_list.id for mailing_list in lists]),
+            narrowing_of(session, edition, now=now).admits,
         )
     )
-    return Approval(revision.number, revision.content_hash, transport.name, people or 0, findings)
+    segments = tuple(segments_of(session, edition_id))
+    approved = approval_hash(revision.content_hash, segments)
+    return Approval(revision.number, approved, transport.name, people or 0, segments, findings)

@@ -47,6 +47,7 @@ from newsletter.models import (
     WaveZone,
     Zone,
 )
+from newsletter.plan.audience import Narrowing, narrowing_of
 from newsletter.plan.exclusion import (
     break_reason,
     count_excluded,
@@ -82,6 +83,7 @@ class _Slice:
     """Whoever takes a break beyond it gets nothing."""
     everything: int | None
     """Whoever hides all these sections of the list has nothing left of it."""
+    narrowing: Narrowing
     tier: ColumnElement[Any]
     now: datetime
 
@@ -133,6 +135,7 @@ def plan_slice(
             list_zone=_zone_of(session, edition_id, mailing_list),
             day=_day_of(session, wave, mailing_list),
             everything=_everything_of(session, edition, mailing_list),
+            narrowing=narrowing_of(session, edition, now=now),
             tier=tier_for(session, edition_id, now=now),
             now=now,
         ),
@@ -253,7 +256,10 @@ def _people(planned: _Slice) -> Select[int, int | None, int, int, int]:
         select(
             Subscription.subscriber_id,
             func.coalesce(
-                reason, break_reason(planned.day), _exclusion_by_time(planned, own)
+                reason,
+                break_reason(planned.day),
+                planned.narrowing.reason,
+                _exclusion_by_time(planned, own),
             ).label("reason"),
             planned.tier.label("tier"),
             Domain.route.label("route"),
@@ -265,6 +271,7 @@ def _people(planned: _Slice) -> Select[int, int | None, int, int, int]:
             Subscription.list_id == mailing_list.id,
             Subscription.subscriber_id > planned.after,
             Subscription.subscriber_id <= planned.upto,
+            planned.narrowing.admits,
             # A person of an earlier list, or wave, of this edition has their delivery already.
             ~exists().where(
                 earlier.edition_id == edition.id,

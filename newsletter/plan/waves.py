@@ -262,8 +262,7 @@ def _hours_without_wave(
             .distinct()
         )
         if own is not None
-        for zone in ([zone_id] if zone_id in rules else of_lists)
-        if zone is not None
+        for zone in ({zone_id} & rules.keys() or of_lists)
     }
     known = {
         (zone_id, own)

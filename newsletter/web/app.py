@@ -18,6 +18,8 @@ from newsletter.logs import set_up_logging
 from newsletter.metrics import forget_process
 from newsletter.settings import Settings, get_settings
 from newsletter.web import errors, health, tracking
+from newsletter.web.api.application import mount_api
+from newsletter.web.api.application import patterns as api_patterns
 from newsletter.web.deps import Deps
 from newsletter.web.headers import SecurityHeaders
 from newsletter.web.metrics import CountRequests, metrics
@@ -67,8 +69,9 @@ def create_app(*, settings: Settings | None = None, engine: Engine | None = None
     ]
     static = StaticFiles(directory=STATIC)
     patterns: dict[object, str] = {route.endpoint: route.path for route in routes}
+    patterns |= api_patterns()
     app = Starlette(
-        routes=[*routes, Mount("/static", static)],
+        routes=[*routes, mount_api(deps), Mount("/static", static)],
         middleware=[
             Middleware(CountRequests, patterns=patterns | {static: "/static"}),
             Middleware(SecurityHeaders, is_https=settings.base_url.startswith("https://")),

@@ -37,18 +37,28 @@ def test_a_suppression_may_hold_on_one_list_alone(session: Session) -> None:
 
 
 def test_a_second_suppression_leaves_the_first_as_it_was(session: Session) -> None:
-    suppress(session, CY, reason=SuppressionReason.BOUNCED, source="dsn", now=NOW)
+    suppress(session, CY, reason=SuppressionReason.COMPLAINED, source="arf", now=NOW)
 
     later = NOW + timedelta(days=1)
-    is_new = suppress(session, CY, reason=SuppressionReason.ON_REQUEST, source="mail", now=later)
+    is_new = suppress(session, CY, reason=SuppressionReason.BOUNCED, source="dsn", now=later)
 
     entry = session.scalars(select(Suppression)).one()
     assert not is_new
     assert (entry.reason, entry.source, entry.created_at) == (
-        SuppressionReason.BOUNCED,
-        "dsn",
+        SuppressionReason.COMPLAINED,
+        "arf",
         NOW,
     )
+
+
+def test_b23_the_persons_own_word_outweighs_what_a_server_said(session: Session) -> None:
+    suppress(session, CY, reason=SuppressionReason.BOUNCED, source="dsn", now=NOW)
+
+    is_new = suppress(session, CY, reason=SuppressionReason.COMPLAINED, source="arf", now=NOW)
+
+    entry = session.scalars(select(Suppression)).one()
+    assert not is_new
+    assert (entry.reason, entry.source) == (SuppressionReason.COMPLAINED, "arf")
 
 
 def test_b26_the_hash_is_enough_since_the_person_may_be_erased(session: Session) -> None:

@@ -46,6 +46,7 @@ class Stored(NamedTuple):
     address: str
     name: str
     joined_on: datetime.date | None
+    hidden: int = 0
 
 
 names = st.text(max_size=60) | st.sampled_from(

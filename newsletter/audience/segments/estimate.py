@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from sqlalchemy import ColumnElement, CursorResult, Engine, case, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -188,10 +189,8 @@ def _range(session: Session) -> tuple[int, int]:
 def _draw(first: int, numbers: int, drawn: int) -> list[int]:
     """As many numbers, one from each stratum, in order, and the same every time."""
     chance = random.Random(drawn)  # noqa: S311  a sample, no secret
-    return [
-        first + min(int((stratum + chance.random()) * numbers / drawn), numbers - 1)
-        for stratum in range(drawn)
-    ]
+    bounds = [first + stratum * numbers // drawn for stratum in range(drawn + 1)]
+    return [chance.randrange(begin, end) for begin, end in pairwise(bounds)]
 
 
 def _look_at(session: Session, segment: Segmented, numbers: list[int]) -> tuple[int, int]:

@@ -65,9 +65,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("edition_id", "number", name=op.f("pk_edition_segment")),
     )
     op.create_index(op.f("ix_edition_segment_segment_id"), "edition_segment", ["segment_id"])
+    op.create_index(
+        op.f("ix_engagement_subscriber_id_link_first_at"),
+        "engagement",
+        ["subscriber_id", "link", "first_at"],
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_engagement_subscriber_id_link_first_at"), table_name="engagement")
     op.drop_index(op.f("ix_edition_segment_segment_id"), table_name="edition_segment")
     for table in ("edition_segment", "segment_count", "segment"):
         op.drop_table(table)

@@ -1,8 +1,9 @@
-"""Reads the body of a request once, if it is small enough and JSON, before anything looks at it."""
+"""What a request may look like at all: no parameter unknown, the body small enough and JSON."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
@@ -24,10 +25,30 @@ def note_body(request: Request, body: bytes) -> None:
     request.scope[_BODY] = body
 
 
-class JsonRoute(APIRoute):
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class StrictRoute(APIRoute):
+    """Refuses a parameter that it does not know: a misspelt filter must not mean everybody."""
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+        known = {field.alias for field in self.dependant.query_params}
+
+        async def check_and_handle(request: Request) -> Response:
+            unknown = sorted(request.query_params.keys() - known)
+            if unknown:
+                mistake = {"loc": ("query", unknown[0]), "type": "extra", "msg": "There is none."}
+                raise RequestValidationError([mistake])
+            return await handle(request)
+
+        return check_and_handle
+
+
+class JsonRoute(StrictRoute):
     """Refuses what is too large (413) and what is not JSON (415)."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
 
         async def read_and_handle(request: Request) -> Response:

@@ -1,8 +1,7 @@
 """`…/export`: the people of a list or of a segment, as a file."""
 
-import io
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Query, Security
 from starlette.responses import Response
@@ -15,7 +14,7 @@ from newsletter.models import SubscriptionStatus
 from newsletter.web.api.body import JsonRoute
 from newsletter.web.api.calls import Call, may_read
 from newsletter.web.api.fields import KeyInPath, SlugInPath
-from newsletter.web.api.files import download, new_file
+from newsletter.web.api.files import as_text, download
 from newsletter.web.api.subscribers import Status
 
 router = APIRouter(tags=["exports"], route_class=JsonRoute)
@@ -71,12 +70,11 @@ def export_segment(
 
 
 def _export(call: Call, audience: Audience, name: str, form: Format, *, is_raw: bool) -> Response:
-    # Written whole before the first byte is sent, so that an answer of 200 is never half a file.
-    file = new_file()
-    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-    if form is Format.CSV:
-        write_csv(call.engine, audience, text, is_raw=is_raw)
-    else:
-        write_json_lines(call.engine, audience, text)
-    text.detach()
-    return download(file, media_type=_MEDIA_TYPES[form], name=f"{name}.{form}")
+    def write(file: IO[bytes]) -> None:
+        with as_text(file) as text:
+            if form is Format.CSV:
+                write_csv(call.engine, audience, text, is_raw=is_raw)
+            else:
+                write_json_lines(call.engine, audience, text)
+
+    return download(write, media_type=_MEDIA_TYPES[form], name=f"{name}.{form}")

@@ -1,9 +1,11 @@
 """Files that are sent and received: kept outside of memory for as long as a request lasts."""
 
 import hashlib
-from collections.abc import AsyncIterable, Iterator
+import io
+from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from tempfile import SpooledTemporaryFile
-from typing import IO
+from typing import IO, cast
 
 from starlette.responses import Response, StreamingResponse
 
@@ -13,8 +15,8 @@ IN_MEMORY_BYTES = 1 << 20
 PIECE_BYTES = 64 << 10
 
 
-def new_file() -> "SpooledTemporaryFile[bytes]":
-    return SpooledTemporaryFile(max_size=IN_MEMORY_BYTES)  # noqa: SIM115  # who asks for it closes it
+def new_file() -> IO[bytes]:
+    return cast("IO[bytes]", SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))
 
 
 async def receive(parts: AsyncIterable[bytes], file: IO[bytes], *, most_bytes: int) -> bytes:
@@ -31,11 +33,22 @@ async def receive(parts: AsyncIterable[bytes], file: IO[bytes], *, most_bytes: i
     return digest.digest()
 
 
-def download(file: IO[bytes], *, media_type: str, name: str) -> Response:
-    """Closes `file` when it has been sent."""
-    file.seek(0)
+def download(write: Callable[[IO[bytes]], None], *, media_type: str, name: str) -> Response:
+    """What `write` writes, all of it before the first byte is sent: a 200 is never half a file."""
+    with ExitStack() as stack:
+        file = stack.enter_context(new_file())
+        write(file)
+        file.seek(0)
+        stack.pop_all()
     headers = {"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingResponse(_pieces(file), media_type=media_type, headers=headers)
+
+
+@contextmanager
+def as_text(file: IO[bytes]) -> Iterator[IO[str]]:
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    yield text
+    text.detach()
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

@@ -1,9 +1,8 @@
 """`/imports`: files of people; sent, confirmed, run by a worker, watched and taken back."""
 
-import io
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Security
 from pydantic import BaseModel, Field
@@ -29,16 +28,16 @@ from newsletter.audience.importing import (
 )
 from newsletter.errors import NotFoundError
 from newsletter.models import Import, ImportState, LegalBasis, MailingList
-from newsletter.web.api.body import JsonRoute, note_body
+from newsletter.web.api.body import JsonRoute, StrictRoute, note_body
 from newsletter.web.api.calls import Call, Outcome, may_read, may_write, one
 from newsletter.web.api.fields import ONE_LINE, Body, Flag, Key, Line, NumberInPath, TagName, Text
-from newsletter.web.api.files import download, new_file, receive
+from newsletter.web.api.files import as_text, download, new_file, receive
 from newsletter.web.api.pages import Cursor, Limit, Page, number_in, paged
 from newsletter.web.api.problems import Refused
 
 UPLOADED = ("text/csv", "text/tab-separated-values", "application/gzip")
 
-uploads = APIRouter(prefix="/imports", tags=["imports"])
+uploads = APIRouter(prefix="/imports", tags=["imports"], route_class=StrictRoute)
 router = APIRouter(prefix="/imports", tags=["imports"], route_class=JsonRoute)
 
 Reader = Annotated[Call, Security(may_read, scopes=[Scope.IMPORTS_READ])]
@@ -229,13 +228,13 @@ def undo_one(call: Writer, import_id: NumberInPath) -> Response:
 @router.get("/{import_id}/report", response_class=Response, responses=_REPORT)
 def report_lines(call: Reader, import_id: NumberInPath) -> Response:
     """What became of each line, as CSV; no address in full."""
-    file = new_file()
-    with call.reading() as session:
-        _visible(call, session, import_id)
-        text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-        write_report(session, import_id, text)
-        text.detach()
-    return download(file, media_type="text/csv", name=f"import-{import_id}.csv")
+
+    def write(file: IO[bytes]) -> None:
+        with call.reading() as session, as_text(file) as text:
+            _visible(call, session, import_id)
+            write_report(session, import_id, text)
+
+    return download(write, media_type="text/csv", name=f"import-{import_id}.csv")
 
 
 def _step(

@@ -1,6 +1,6 @@
 """One's rights, on behalf of a person who asked: all that is known of them, and its erasure."""
 
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Security
 from pydantic import BaseModel, Field
@@ -13,7 +13,7 @@ from newsletter.report.personal_data import write_archive
 from newsletter.web.api.body import JsonRoute
 from newsletter.web.api.calls import Call, Outcome, may_read, may_write
 from newsletter.web.api.fields import SubscriberInPath
-from newsletter.web.api.files import download, new_file
+from newsletter.web.api.files import download
 
 router = APIRouter(prefix="/subscribers", tags=["privacy"], route_class=JsonRoute)
 
@@ -46,9 +46,11 @@ def export_person(call: Reader, subscriber_id: SubscriberInPath) -> Response:
     call.require_every_list()
     with call.reading() as session:
         data = personal_data(session, subscriber_id)
-    file = new_file()
-    write_archive(data, file, now=call.now)
-    return download(file, media_type="application/zip", name=f"subscriber-{subscriber_id}.zip")
+
+    def write(file: IO[bytes]) -> None:
+        write_archive(data, file, now=call.now)
+
+    return download(write, media_type="application/zip", name=f"subscriber-{subscriber_id}.zip")
 
 
 @router.delete("/{subscriber_id}", response_model=ErasedShown)

@@ -1,0 +1,128 @@
+"""Whom an edition is narrowed to: chosen for a draft, frozen at its approval, asked when planning."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, case, delete, null, or_, select, true
+from sqlalchemy.orm import Session
+
+from newsletter.audience.segments.query import segmented
+from newsletter.audience.segments.saved import segment_by_name
+from newsletter.errors import InputError, StateError
+from newsletter.models import (
+    Edition,
+    EditionSegment,
+    EditionState,
+    Reason,
+    Segment,
+    SegmentUse,
+)
+from newsletter.plan.stored import get_edition
+
+MOST_EXCLUSIONS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """SQL values over `Subscriber`; people who are not admitted are no part of the edition."""
+
+    admits: ColumnElement[bool]
+    reason: ColumnElement[Any]
+    """A `Reason` not to mail somebody who is, or NULL."""
+
+
+def choose_audience(
+    session: Session, edition_id: int, *, audience: str | None, exclusions: Sequence[str]
+) -> None:
+    """Narrow a draft to these segments, by name, instead of those it had; None: to nobody.
+
+    Raises `NotFoundError`, `InputError`, and `StateError` for what is no draft.
+    """
+    edition = get_edition(session, edition_id)
+    if edition.state is not EditionState.DRAFT:
+        message = f"Edition {edition_id} is {edition.state}; only a draft's audience is changed."
+        raise StateError(message)
+    if len(exclusions) > MOST_EXCLUSIONS:
+        message = f"exclude: name at most {MOST_EXCLUSIONS} segments"
+        raise InputError(message)
+    session.execute(delete(EditionSegment).where(EditionSegment.edition_id == edition_id))
+    uses = [(SegmentUse.AUDIENCE, audience)] if audience is not None else []
+    uses += [(SegmentUse.EXCLUSION, name) for name in dict.fromkeys(exclusions)]
+    for number, (use, name) in enumerate(uses):
+        segment = segment_by_name(session, name)
+        session.add(
+            EditionSegment(
+                edition_id=edition_id,
+                number=number,
+                use=use,
+                segment_id=segment.id,
+                name=segment.name,
+            )
+        )
+    session.flush()
+
+
+def segments_of(session: Session, edition_id: int) -> list[EditionSegment]:
+    """The audience first, if there is one."""
+    return list(
+        session.scalars(
+            select(EditionSegment)
+            .where(EditionSegment.edition_id == edition_id)
+            .order_by(EditionSegment.number)
+        )
+    )
+
+
+def freeze_audience(session: Session, edition: Edition) -> None:
+    """Copy the definitions as they are: whoever edits the segments later changes nothing here."""
+    for used in segments_of(session, edition.id):
+        assert used.segment_id is not None
+        used.definition = session.get_one(Segment, used.segment_id).definition
+    session.flush()
+
+
+def thaw_audience(session: Session, edition_id: int) -> None:
+    """The approval is void, and its copies with it."""
+    for used in segments_of(session, edition_id):
+        used.definition = None
+    session.flush()
+
+
+def approval_hash(content_hash: str, segments: Sequence[EditionSegment]) -> str:
+    """What an approval names: the content, and whom it goes to where that is narrowed."""
+    if not segments:
+        return content_hash
+    approved: dict[str, Any] = {
+        "content": content_hash,
+        "segments": [[used.use.value, used.definition] for used in segments],
+    }
+    canonical = json.dumps(approved, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def narrowing_of(session: Session, edition: Edition, *, now: datetime) -> Narrowing:
+    """As it was approved, or as it would be now; periods end when the edition begins.
+
+    Raises `QueryError` when a frozen definition names what there is no more: better nobody is
+    planned then than somebody who was left out.
+    """
+    used = segments_of(session, edition.id)
+    holds = {each.number: _holds(session, each, edition.started_at or now) for each in used}
+    audience = [holds[each.number] for each in used if each.use is SegmentUse.AUDIENCE]
+    excluded = [holds[each.number] for each in used if each.use is SegmentUse.EXCLUSION]
+    return Narrowing(
+        and_(true(), *audience),
+        case((or_(*excluded), int(Reason.SEGMENT)), else_=None) if excluded else null(),
+    )
+
+
+def _holds(session: Session, used: EditionSegment, now: datetime) -> ColumnElement[bool]:
+    definition = used.definition
+    if definition is None:
+        assert used.segment_id is not None
+        definition = session.get_one(Segment, used.segment_id).definition
+    return segmented(session, definition, now=now).holds
