@@ -2,6 +2,7 @@
 
 from newsletter.accounts.answers import forget_answers
 from newsletter.audience.answers import answer_requests
+from newsletter.audience.moving import forget_moves
 from newsletter.audience.privacy_remains import finish_erasures
 from newsletter.audience.retention import apply_retention
 from newsletter.audience.segments.estimate import count_waiting
@@ -72,6 +73,7 @@ def answer_signups() -> None:
 @app.task(name=Job.FORGET_SIGNUPS)
 def forget_signups() -> None:
     forget_requests(get_engine(), now=utc_now())
+    forget_moves(get_engine(), now=utc_now())
 
 
 @app.task(name=Job.FORGET_API_ANSWERS)

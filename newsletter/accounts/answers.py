@@ -46,9 +46,7 @@ def begin_once(session: Session, write: Repeatable, *, now: datetime) -> ApiAnsw
 
 
 def find_answer(session: Session, write: Repeatable) -> ApiAnswer | None:
-    return session.get(
-        ApiAnswer, (write.api_key_id, write.idempotency_key), populate_existing=True
-    )
+    return session.get(ApiAnswer, (write.api_key_id, write.idempotency_key), populate_existing=True)
 
 
 def keep_answer(

@@ -72,7 +72,7 @@ def write_csv(
             ]
             for person in people
         ]
-        writer.writerows(rows if is_raw else [[_disarmed(cell) for cell in row] for row in rows])
+        writer.writerows(rows if is_raw else [[disarmed(cell) for cell in row] for row in rows])
 
     return _write(engine, audience, write, on_progress)
 
@@ -235,6 +235,6 @@ def _cell(value: Any) -> str:
     return written(_plain(value))
 
 
-def _disarmed(cell: str) -> str:
+def disarmed(cell: str) -> str:
     """No spreadsheet calculates it (OWASP ASVS 1.2.10), and an import takes the mark off again."""
     return f"'{cell}" if _FORMULA.match(cell) else cell

@@ -30,15 +30,16 @@ class EncodingFinder:
         self._utf_8: codecs.IncrementalDecoder | None = codecs.getincrementaldecoder("utf-8")()
         self._start = b""
         self._sample = bytearray()
-        self._tail = b""
+        self._line = b""
+        """The beginning of a line whose end is in the next piece."""
 
-    def look_at(self, chunk: bytes) -> None:
-        if not self._start:
-            self._start = chunk[:4]
-        if chunk.isascii() and not self._tail:
-            return
-        self._decode(chunk)
-        self._keep_some(chunk)
+    def look_at(self, piece: bytes) -> None:
+        self._start = (self._start + piece[:4])[:4]
+        self._decode(piece)
+        whole, end, rest = (self._line + piece).rpartition(b"\n")
+        if end and not whole.isascii():
+            self._keep_some(whole)
+        self._line = rest[:_SAMPLE_BYTES]
 
     def found(self) -> Encoding:
         if self._start.startswith(_UTF_16):
@@ -46,20 +47,19 @@ class EncodingFinder:
         self._decode(b"", final=True)
         if self._utf_8 is not None:
             return Encoding(UTF_8, is_guess=False)
+        self._keep_some(self._line)
         return Encoding(_guess(bytes(self._sample)), is_guess=True)
 
-    def _decode(self, chunk: bytes, *, final: bool = False) -> None:
+    def _decode(self, piece: bytes, *, final: bool = False) -> None:
         if self._utf_8 is None:
             return
         try:
-            self._utf_8.decode(chunk, final)
+            self._utf_8.decode(piece, final)
         except UnicodeDecodeError:
             self._utf_8 = None
-        else:
-            self._tail = self._utf_8.getstate()[0]
 
-    def _keep_some(self, chunk: bytes) -> None:
-        for line in chunk.split(b"\n"):
+    def _keep_some(self, text: bytes) -> None:
+        for line in text.split(b"\n"):
             if len(self._sample) >= _SAMPLE_BYTES:
                 return
             if not line.isascii():

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from sqlalchemy import Update, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -116,8 +117,7 @@ def save_preferences(
 
     Raises `InputError` for a field that cannot be read, `StateError` where they must not be mailed.
     """
-    changes: SubscriberChanges = {}
-    changes.update(wishes.fields)
+    changes = cast("SubscriberChanges", wishes.fields)
     edit_subscriber(session, subscriber_id, changes, origin=ORIGIN, now=now)
     preferences = preferences_of(session, subscriber_id)
     for choice in preferences.lists:

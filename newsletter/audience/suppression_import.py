@@ -86,7 +86,7 @@ def import_suppressions(
     return report
 
 
-def _records(stream: io.BufferedReader[io.RawIOBase]) -> Iterator[Record | BrokenRecord]:
+def _records(stream: "io.BufferedReader[io.RawIOBase]") -> Iterator[Record | BrokenRecord]:
     """The header first; a file without one has a header made for it."""
     first = stream.peek(LOOK_BYTES)[:LOOK_BYTES].partition(b"\n")[0]
     text = io.TextIOWrapper(stream, encoding="utf-8-sig", errors="replace", newline="\n")

@@ -19,6 +19,7 @@ COMMANDS = {
     "list": "lists",
     "subscriber": "subscribers",
     "attribute": "attributes",
+    "segment": "segments",
     "import": "imports",
     "export": "exports",
     "suppression": "suppression",

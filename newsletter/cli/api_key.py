@@ -64,7 +64,8 @@ def create_command(
         return
     click.echo(made.token)
     click.echo(
-        f"Keep it now: it is stored nowhere. It works until {made.row.expires_at:%Y-%m-%d}.", err=True
+        f"Keep it now: it is stored nowhere. It works until {made.row.expires_at:%Y-%m-%d}.",
+        err=True,
     )
 
 

@@ -9,6 +9,7 @@ import click
 from newsletter.bench.exports import measure_export
 from newsletter.bench.imports import measure_import
 from newsletter.bench.others import Server
+from newsletter.bench.segments import measure_segments
 from newsletter.bench.send import Compared, Figures, Plan, Result, measure
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -98,6 +99,24 @@ def export_command(rows: int, store: str, as_json: bool) -> None:
     """Export a list, and compare with a bare COPY of what is written."""
     figures = measure_export(store, rows, tell=lambda text: click.echo(text, err=True))
     _show_figures(figures.to_json(), as_json=as_json)
+
+
+@command.command("segment")
+@_rows_options
+def segment_command(rows: int, store: str, as_json: bool) -> None:
+    """Look at a dozen segments' figures, and compare with what counting everybody comes to."""
+    figures = measure_segments(store, rows, tell=lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(json.dumps(figures.to_json()))
+        return
+    for each in figures.queries:
+        click.echo(
+            f"{each.estimate_ms:>8.1f} ms {each.exact_seconds:>8.2f} s "
+            f"{each.about:>10,} ~ {each.people:>10,}  {each.query}"
+        )
+    totals = figures.to_json()
+    del totals["queries"]
+    _show_figures(totals, as_json=False)
 
 
 def _show_figures(figures: dict[str, Any], *, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TextIO
 import click
 
 from newsletter.audience.lists import list_by_slug
+from newsletter.cli.edition_audience import audience, describe_use
 from newsletter.cli.edition_schedule import send, unschedule, waves
 from newsletter.cli.test_sends import test
 from newsletter.clock import utc_now
@@ -19,6 +20,7 @@ from newsletter.deliver.settling import send_again, settle_by_evidence
 from newsletter.errors import InputError
 from newsletter.models import Evidence
 from newsletter.plan import approval, editions, schedule
+from newsletter.plan.audience import choose_audience
 from newsletter.report.doubts import (
     Doubt,
     everybody_in_doubt,
@@ -37,6 +39,7 @@ def command() -> None:
 
 
 command.add_command(test)
+command.add_command(audience)
 command.add_command(send)
 command.add_command(waves)
 command.add_command(unschedule)
@@ -47,7 +50,16 @@ command.add_command(unschedule)
 @click.option("--list", "slugs", multiple=True, required=True, help="Slug; may be given again.")
 @click.option("--subject", help="Instead of the briefing's title.")
 @click.option("--preheader", help="Instead of the key points.")
-def create(file: Path, slugs: tuple[str, ...], subject: str | None, preheader: str | None) -> None:
+@click.option("--segment", help="Only these people of its lists; the name of a segment.")
+@click.option("--exclude", "exclusions", multiple=True, help="Not them; may be given again.")
+def create(
+    file: Path,
+    slugs: tuple[str, ...],
+    subject: str | None,
+    preheader: str | None,
+    segment: str | None,
+    exclusions: tuple[str, ...],
+) -> None:
     """Make a draft edition of a briefing's text and print its number."""
     content = _read_content(file, subject=subject, preheader=preheader)
     with transaction() as session:
@@ -59,6 +71,7 @@ def create(file: Path, slugs: tuple[str, ...], subject: str | None, preheader: s
             created_by=getpass.getuser(),
             now=utc_now(),
         )
+        choose_audience(session, edition.id, audience=segment, exclusions=exclusions)
     click.echo(edition.id)
 
 
@@ -99,6 +112,8 @@ def approve(edition_id: int) -> None:
         f"Edition {edition_id}, revision {approved.revision} ({approved.content_hash[:12]}) is "
         f"approved: {approved.people} people on its lists, through {approved.transport}."
     )
+    for used in approved.segments:
+        click.echo(f"  {describe_use(used)}")
 
 
 @command.command()

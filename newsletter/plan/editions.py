@@ -26,6 +26,7 @@ from newsletter.models import (
     MailingList,
     Revision,
 )
+from newsletter.plan.audience import thaw_audience
 from newsletter.plan.hiding import freeze_sections
 from newsletter.plan.schedule import forget_schedule
 from newsletter.plan.stored import get_edition, lists_of
@@ -117,6 +118,7 @@ def revise_edition(
             message += f" Correct it: newsletter edition correct {edition_id} FILE"
         raise StateError(message)
     forget_schedule(session, edition_id)
+    thaw_audience(session, edition_id)
     edition.state = EditionState.DRAFT
     edition.approved_revision = None
     edition.approved_at = None

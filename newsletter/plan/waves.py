@@ -254,16 +254,15 @@ def _hours_without_wave(
     }
     ids = {name: zone_id for zone_id, name in rules.items()}
     of_lists = {ids[rules_of(each.zone).key] for each in lists_of(session, edition_id)}
-    wanted = {
-        (zone, own)
-        for zone_id, own in session.execute(
-            select(Subscriber.zone_id, Subscriber.delivery_time)
-            .where(Subscriber.delivery_time.is_not(None))
-            .distinct()
-        )
-        if own is not None
-        for zone in ({zone_id} & rules.keys() or of_lists)
-    }
+    asked = session.execute(
+        select(Subscriber.zone_id, Subscriber.delivery_time)
+        .where(Subscriber.delivery_time.is_not(None))
+        .distinct()
+    )
+    wanted: set[tuple[int, time]] = set()
+    for zone_id, own in asked:
+        here = of_lists if zone_id is None or zone_id not in rules else {zone_id}
+        wanted |= {(each, own) for each in here if own is not None}
     known = {
         (zone_id, own)
         for zone_id, own in session.execute(

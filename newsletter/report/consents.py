@@ -10,6 +10,7 @@ from newsletter.models import (
     ConsentEvent,
     ConsentKind,
     Import,
+    LegalBasis,
     Subscriber,
     Subscription,
     SubscriptionStatus,
@@ -26,8 +27,8 @@ class ConsentCount:
     kind: ConsentKind
     how: str
     """A form, an import …; empty where the evidence does not say."""
-    basis: str
-    """The legal basis that was declared for the import; empty for everybody else."""
+    basis: LegalBasis | None
+    """What was declared for the import; None for everybody else."""
     people: int
 
 
@@ -52,22 +53,21 @@ def count_consents(session: Session, list_id: int) -> list[ConsentCount]:
     )
     month = _month(session)
     how = func.coalesce(ConsentEvent.evidence["how"].as_string(), "")
-    basis = func.coalesce(Import.basis, "")
     import_id = cast(ConsentEvent.evidence["import"].as_string(), Integer)
     rows = session.execute(
         select(
-            month.label("month"),
+            month,
             ConsentEvent.kind,
-            how.label("how"),
-            basis.label("basis"),
-            func.count().label("people"),
+            how,
+            Import.basis,
+            func.count(),
         )
         .join(newest, newest.c.id == ConsentEvent.id)
         .outerjoin(Import, Import.id == import_id)
-        .group_by(month, ConsentEvent.kind, how, basis)
-        .order_by(month, ConsentEvent.kind, how, basis)
+        .group_by(month, ConsentEvent.kind, how, Import.basis)
+        .order_by(month, ConsentEvent.kind, how, Import.basis)
     )
-    return [ConsentCount(row[0], row[1], row[2], str(row[3]), row[4]) for row in rows]
+    return [ConsentCount(*row) for row in rows]
 
 
 def count_without_evidence(session: Session, list_id: int) -> int:

@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import IO, Any
 
+from newsletter.audience.exporting import disarmed
 from newsletter.audience.privacy import PersonalData
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_archive(data: PersonalData, file: IO[bytes], *, now: datetime) -> None:
@@ -42,7 +41,7 @@ def _cell(value: object) -> str:
     if isinstance(value, bool | int | float):
         return str(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    return disarmed(text)
 
 
 def _add(archive: zipfile.ZipFile, name: str, text: str, now: datetime) -> None:

@@ -20,12 +20,16 @@ from newsletter.models import (
     Subscription,
     SubscriptionStatus,
     Wave,
+    WaveHour,
     WaveZone,
     Zone,
 )
 from newsletter.plan.stored import lists_of
 from newsletter.plan.timing import find_rules, rules_of
-from newsletter.plan.waves import divide
+from newsletter.plan.waves import Instant, divide, own_instant
+
+_Place = tuple[str, time | None]
+"""A zone, and the hour that people in it asked for; None: they did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +59,33 @@ def preview_waves(
 ) -> list[WaveStatus]:
     """What a local schedule would come to, with all who are confirmed. Raises `NotFoundError`."""
     _existing(session, edition_id)
-    people = _people_by_zone(session, edition_id)
-    zones = {*people, *(rules_of(each.zone).key for each in lists_of(session, edition_id))}
+    people = _people_by_place(session, edition_id)
+    zones = {
+        *(zone for zone, _ in people),
+        *(rules_of(each.zone).key for each in lists_of(session, edition_id)),
+    }
+    waves: dict[Instant, list[_Place]] = {}
+    for share in divide(zones, day, at, past=past, deadline=deadline, now=now):
+        instant = Instant(share.due_at, share.due_at + deadline, share.exclusion)
+        waves[instant] = [(zone, None) for zone in share.zones]
+    for zone, own in people:
+        if own is None:
+            continue
+        known = own_instant(zone, own, day, at, past=past, deadline=deadline, now=now)
+        if known is not None:
+            waves.setdefault(known, []).append((zone, own))
     return [
         WaveStatus(
-            due_at=share.due_at,
-            deadline_at=share.due_at + deadline,
-            zones=share.zones,
-            people=sum(people[name] for name in share.zones),
+            due_at=instant.due_at,
+            deadline_at=instant.deadline_at,
+            zones=_zones_of(places),
+            people=sum(people[place] for place in places),
             sent=0,
             is_planned=False,
             is_sweep=False,
-            exclusion=share.exclusion,
+            exclusion=instant.exclusion,
         )
-        for share in divide(zones, day, at, past=past, deadline=deadline, now=now)
+        for instant, places in sorted(waves.items(), key=lambda item: item[0].due_at)
     ]
 
 
@@ -88,14 +105,14 @@ def wave_statuses(session: Session, edition_id: int) -> list[WaveStatus]:
             .group_by(Batch.wave)
         )
     }
-    zones = _zones_by_wave(session, edition_id)
+    places = _places_by_wave(session, edition_id)
     coming = _coming(session, edition_id, waves)
     return [
         WaveStatus(
             due_at=wave.due_at,
             deadline_at=wave.deadline_at,
-            zones=zones.get(wave.number, ()),
-            people=_expected(wave, zones, coming)
+            zones=_zones_of(places.get(wave.number, ())),
+            people=_expected(wave, places, coming)
             if wave.planned_at is None
             else planned.get(wave.number, (0, 0))[0],
             sent=planned.get(wave.number, (0, 0))[1],
@@ -113,32 +130,43 @@ def _existing(session: Session, edition_id: int) -> None:
         raise NotFoundError(message)
 
 
-def _coming(session: Session, edition_id: int, waves: Iterable[Wave]) -> Counter[str]:
-    """Who waits to be planned, by zone: asked for only when a wave is still to come."""
+def _coming(session: Session, edition_id: int, waves: Iterable[Wave]) -> Counter[_Place]:
+    """Who waits to be planned, by place: asked for only when a wave is still to come."""
     if all(wave.planned_at is not None for wave in waves):
         return Counter()
-    return _people_by_zone(session, edition_id)
+    return _people_by_place(session, edition_id)
 
 
-def _expected(wave: Wave, zones: dict[int, tuple[str, ...]], coming: Counter[str]) -> int:
+def _expected(wave: Wave, places: dict[int, list[_Place]], coming: Counter[_Place]) -> int:
     if wave.is_sweep:
         return 0
-    return sum(coming[name] for name in zones[wave.number]) if zones else coming.total()
+    if not places:
+        return coming.total()
+    return sum(coming[place] for place in places.get(wave.number, ()))
 
 
-def _zones_by_wave(session: Session, edition_id: int) -> dict[int, tuple[str, ...]]:
-    found: dict[int, tuple[str, ...]] = {}
+def _zones_of(places: Iterable[_Place]) -> tuple[str, ...]:
+    return tuple(sorted({zone for zone, _ in places}))
+
+
+def _places_by_wave(session: Session, edition_id: int) -> dict[int, list[_Place]]:
+    found: dict[int, list[_Place]] = {}
     for number, name in session.execute(
         select(WaveZone.wave, Zone.name)
         .join(Zone, Zone.id == WaveZone.zone_id)
         .where(WaveZone.edition_id == edition_id)
-        .order_by(Zone.name)
     ):
-        found[number] = (*found.get(number, ()), name)
+        found.setdefault(number, []).append((name, None))
+    for number, name, own in session.execute(
+        select(WaveHour.wave, Zone.name, WaveHour.at)
+        .join(Zone, Zone.id == WaveHour.zone_id)
+        .where(WaveHour.edition_id == edition_id)
+    ):
+        found.setdefault(number, []).append((name, own))
     return found
 
 
-def _people_by_zone(session: Session, edition_id: int) -> Counter[str]:
+def _people_by_place(session: Session, edition_id: int) -> Counter[_Place]:
     """Confirmed people of the edition's lists, each once, in the zone that counts for them."""
     once = (
         select(
@@ -154,7 +182,7 @@ def _people_by_zone(session: Session, edition_id: int) -> Counter[str]:
         .subquery()
     )
     rows = session.execute(
-        select(Zone.name, MailingList.zone, func.count())
+        select(Zone.name, MailingList.zone, Subscriber.delivery_time, func.count())
         .select_from(once)
         .join(Subscriber, Subscriber.id == once.c.subscriber_id)
         .join(
@@ -163,10 +191,10 @@ def _people_by_zone(session: Session, edition_id: int) -> Counter[str]:
         )
         .join(MailingList, MailingList.id == EditionList.list_id)
         .outerjoin(Zone, Zone.id == Subscriber.zone_id)
-        .group_by(Zone.name, MailingList.zone)
+        .group_by(Zone.name, MailingList.zone, Subscriber.delivery_time)
     )
-    people: Counter[str] = Counter()
-    for name, list_zone, count in rows:
+    people: Counter[_Place] = Counter()
+    for name, list_zone, own, count in rows:
         zone = find_rules(name or "") or rules_of(list_zone)
-        people[zone.key] += count
+        people[zone.key, own] += count
     return people

@@ -24,7 +24,7 @@ from newsletter.web.deps import Deps
 from newsletter.web.headers import SecurityHeaders
 from newsletter.web.metrics import CountRequests, metrics
 from newsletter.web.pages import index
-from newsletter.web.public import confirm, signup_form
+from newsletter.web.public import confirm, person, preferences, rights, signup_form
 from newsletter.web.public.editions import edition
 from newsletter.web.public.link import send_link
 from newsletter.web.public.subscribe import subscribe, subscribe_to_several
@@ -57,6 +57,11 @@ def create_app(*, settings: Settings | None = None, engine: Engine | None = None
         Route("/o/{token}", tracking.open_pixel),
         Route("/c/{token}/{number}", tracking.click),
         Route("/u/{token}", unsubscribe, methods=METHODS),
+        Route("/p/{token}", preferences.of_edition, methods=person.METHODS),
+        Route("/my/{token}", preferences.settings, methods=person.METHODS),
+        Route("/my-data/{token}", rights.my_data, methods=person.METHODS),
+        Route("/erase-me/{token}", rights.erase_me, methods=person.METHODS),
+        Route("/move/{token}", rights.move, methods=person.METHODS),
         Route("/s", subscribe_to_several, methods=signup_form.METHODS),
         Route("/s/{slug}", subscribe, methods=signup_form.METHODS),
         Route("/link", send_link, methods=signup_form.METHODS),

@@ -1,7 +1,7 @@
 """The quick reader of addresses says what the strict one says."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.addresses import parse_address
@@ -44,6 +44,7 @@ def quickly(reader: AddressReader, text: str) -> tuple[str, str, str] | None:
         return None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(_LOCALS, _DOMAINS), min_size=1, max_size=6))
 def test_s13_it_agrees_with_the_strict_reader_on_every_address(
     parts: list[tuple[str, str]],
@@ -55,6 +56,7 @@ def test_s13_it_agrees_with_the_strict_reader_on_every_address(
         assert quickly(reader, text) == strictly(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_s13_it_agrees_on_any_text(text: str) -> None:
     assert quickly(AddressReader(), text.strip()) == strictly(text.strip())

@@ -122,7 +122,9 @@ class UndoneShown(BaseModel):
 
 
 @router.get("", response_model=Page[ImportShown])
-def list_all_imports(request: Request, call: Reader, cursor: Cursor = None, limit: Limit = 100) -> Response:
+def list_all_imports(
+    request: Request, call: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
     """The newest first. A page may have fewer than `limit`, and others behind it."""
     with call.reading() as session:
         found = list_imports(session, before=number_in(cursor), limit=limit)
@@ -237,9 +239,7 @@ def report_lines(call: Reader, import_id: NumberInPath) -> Response:
     return download(write, media_type="text/csv", name=f"import-{import_id}.csv")
 
 
-def _step(
-    call: Call, import_id: int, step: Callable[[], Import], status: int = 200
-) -> Response:
+def _step(call: Call, import_id: int, step: Callable[[], Import], status: int = 200) -> Response:
     _require_visible(call, import_id)
 
     def work() -> Outcome:
@@ -253,7 +253,9 @@ def _outcome(call: Call, import_id: int, *, status: int) -> Outcome:
     with call.reading() as session:
         job, mailing_list = _visible(call, session, import_id)
     return Outcome(
-        _shown(job, mailing_list.slug), status, f"{call.root}/imports/{job.id}" if status == 201 else None
+        _shown(job, mailing_list.slug),
+        status,
+        f"{call.root}/imports/{job.id}" if status == 201 else None,
     )
 
 

@@ -229,9 +229,7 @@ def make_section(call: Writer, slug: SlugInPath, body: SectionToMake) -> Respons
 
 
 @router.patch("/{slug}/sections/{key}", response_model=SectionShown)
-def change_section(
-    call: Writer, slug: SlugInPath, key: KeyInPath, body: SectionPatch
-) -> Response:
+def change_section(call: Writer, slug: SlugInPath, key: KeyInPath, body: SectionPatch) -> Response:
     """Change what the body names; `aliases` are all of them, and those left out are gone."""
 
     def work(session: Session) -> Outcome:

@@ -97,7 +97,9 @@ class Count(BaseModel):
 
 
 @router.get("", response_model=Page[SegmentShown])
-def list_saved_segments(request: Request, call: Reader, cursor: Cursor = None, limit: Limit = 100) -> Response:
+def list_saved_segments(
+    request: Request, call: Reader, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
     call.require_every_list()
     with call.reading() as session:
         found = list_segments(session, after=text_in(cursor) or "", limit=limit + 1)

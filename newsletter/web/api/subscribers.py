@@ -337,9 +337,7 @@ def hide_sections(
 
 
 @router.delete("/{subscriber_id}/subscriptions/{slug}", response_model=SubscriberInFull)
-def unsubscribe_person(
-    call: Writer, subscriber_id: SubscriberInPath, slug: SlugInPath
-) -> Response:
+def unsubscribe_person(call: Writer, subscriber_id: SubscriberInPath, slug: SlugInPath) -> Response:
     """Take somebody off a list; only they themselves can come back. Done before: nothing happens."""
 
     def work(session: Session) -> Outcome:
@@ -487,9 +485,7 @@ def _lock(session: Session, subscriber_id: int) -> None:
 
 def _hidden_fields(call: Call, session: Session) -> set[str]:
     """What the history says of lists that the key is not for."""
-    return {
-        f"sections of {each.slug}" for each in all_lists(session) if not call.may_see(each.id)
-    }
+    return {f"sections of {each.slug}" for each in all_lists(session) if not call.may_see(each.id)}
 
 
 def shown(session: Session, person: Subscriber) -> SubscriberShown:
