@@ -19,7 +19,9 @@ TOKENS = Tokens((NEW, OLD))
 
 references = st.binary(min_size=12, max_size=12).map(bytes.hex)
 hashes = st.binary(min_size=16, max_size=16)
-instants = st.datetimes(datetime(2024, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+instants = st.integers(0, 4 * 10**15).map(
+    lambda microseconds: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+)
 
 
 @given(reference=references)

@@ -3,6 +3,8 @@
 import getpass
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import IO, Any
 
 import click
@@ -117,9 +119,10 @@ def file_command(
                 by=getpass.getuser(),
                 now=utc_now(),
             )
-            each = ImportPlan(**{**_fields(plan), "status": status})
-            _confirm(import_id, name, each, is_confirmed=is_confirmed, may_ask=file != "-")
-            start_import(get_engine(), import_id, each)
+            with _forgetting(import_id):
+                each = replace(plan, status=status)
+                _confirm(import_id, name, each, is_confirmed=is_confirmed, may_ask=file != "-")
+                start_import(get_engine(), import_id, each)
             if background:
                 click.echo(f"Import {import_id} waits for a worker.", err=True)
             else:
@@ -215,10 +218,6 @@ def undo_command(import_id: int, as_json: bool) -> None:
     )
 
 
-def _fields(plan: ImportPlan) -> dict[str, Any]:
-    return {name: getattr(plan, name) for name in plan.__slots__}
-
-
 def _pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
     pairs = [text.rpartition("=") for text in texts]
     if any(not separator for _, separator, _ in pairs):
@@ -252,26 +251,31 @@ def _files(
         yield f"{name}: {member}", stated[member], read_member(stream, member)
 
 
-def _confirm(
-    import_id: int, name: str, plan: ImportPlan, *, is_confirmed: bool, may_ask: bool
-) -> None:
-    """Forgets the file when it is not to be read so."""
+@contextmanager
+def _forgetting(import_id: int) -> Iterator[None]:
+    """A file that is not to be imported, or not so, is not kept."""
     try:
-        inspection = inspect_file(get_engine(), import_id, plan)
-        _show_inspection(name, inspection)
-        if is_confirmed:
-            return
-        if may_ask and sys.stdin.isatty():
-            click.confirm("Import it so?", abort=True, err=True)
-        elif inspection.is_encoding_guessed:
-            message = (
-                f"encoding: {name} is not UTF-8 and was taken for {inspection.encoding}; if that "
-                f"is right, say --encoding {inspection.encoding}"
-            )
-            raise InputError(message)
+        yield
     except BaseException:
         cancel_import(get_engine(), import_id, now=utc_now())
         raise
+
+
+def _confirm(
+    import_id: int, name: str, plan: ImportPlan, *, is_confirmed: bool, may_ask: bool
+) -> None:
+    inspection = inspect_file(get_engine(), import_id, plan)
+    _show_inspection(name, inspection)
+    if is_confirmed:
+        return
+    if may_ask and sys.stdin.isatty():
+        click.confirm("Import it so?", abort=True, err=True)
+    elif inspection.is_encoding_guessed:
+        message = (
+            f"encoding: {name} is not UTF-8 and was taken for {inspection.encoding}; if that is "
+            f"right, say --encoding {inspection.encoding}"
+        )
+        raise InputError(message)
 
 
 def _run(import_id: int) -> None:

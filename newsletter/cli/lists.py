@@ -14,6 +14,7 @@ from newsletter.audience.lists import (
     list_by_slug,
     retire_list,
 )
+from newsletter.audience.preferences import leaving_reasons
 from newsletter.audience.sections import (
     SectionChanges,
     add_section,
@@ -133,6 +134,23 @@ def show_command(slug: str | None, as_json: bool) -> None:
         click.echo(f"{each.slug}  {each.name}{'' if each.retired_at is None else '  (retired)'}")
     if not lists:
         click.echo("There is no list yet; make one with: newsletter list create")
+
+
+@command.command("reasons")
+@click.argument("slug")
+@json_option
+def reasons_command(slug: str, as_json: bool) -> None:
+    """Count why people left the list SLUG, of those who said so."""
+    with reading() as session:
+        found = leaving_reasons(session, list_by_slug(session, slug).id)
+    reasons = {reason.name.lower(): people for reason, people in found.items()}
+    if as_json:
+        write_json(reasons)
+        return
+    for name, people in reasons.items():
+        click.echo(f"{people:>9,}  {name.replace('_', ' ')}")
+    if not reasons:
+        click.echo(f"Nobody who left {slug} has said why.")
 
 
 command.add_command(form_command)

@@ -7,7 +7,6 @@ from typing import Any, TypeVar, cast
 import click
 from sqlalchemy.orm import Session
 
-from newsletter.addresses import mask_address, parse_address
 from newsletter.audience.consent import remove_from_list, subscribe
 from newsletter.audience.detail import subscriber_detail
 from newsletter.audience.history import Origin
@@ -22,7 +21,6 @@ from newsletter.audience.subscribers import (
     find_subscriber,
     list_subscribers,
 )
-from newsletter.audience.suppression import suppress
 from newsletter.audience.tags import read_tag, set_tags, tags_of
 from newsletter.cli.output import json_option, write_json
 from newsletter.cli.person import person_as_json, show_person
@@ -31,12 +29,10 @@ from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.errors import InputError
 from newsletter.models import (
-    EVERYWHERE,
     ChangeCause,
     OptIn,
     Subscriber,
     SubscriptionStatus,
-    SuppressionReason,
 )
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -219,31 +215,6 @@ def list_command(
         click.echo(f"{person.id:>9}  {person.address}  {person.name}".rstrip())
     if page.next_after is not None:
         click.echo(f"… and more: --after {page.next_after}", err=True)
-
-
-@command.command("suppress")
-@click.argument("address")
-@click.option(
-    "--reason",
-    type=click.Choice([reason.value for reason in SuppressionReason]),
-    default=SuppressionReason.ON_REQUEST.value,
-    show_default=True,
-)
-@click.option("--list", "slug", help="Only for this list; without it, for all lists.")
-def suppress_command(address: str, reason: str, slug: str | None) -> None:
-    """Never mail ADDRESS again, even if it is imported or signs up once more."""
-    parsed = parse_address(address)
-    with transaction() as session:
-        is_new = suppress(
-            session,
-            parsed,
-            reason=SuppressionReason(reason),
-            source="command line",
-            list_id=list_by_slug(session, slug).id if slug else EVERYWHERE,
-            now=utc_now(),
-        )
-    masked = mask_address(str(parsed))
-    click.echo(f"{masked} is suppressed." if is_new else f"{masked} was suppressed already.")
 
 
 def _origin() -> Origin:

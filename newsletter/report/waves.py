@@ -1,7 +1,7 @@
 """The waves of an edition: what they would be, and what became of them."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -24,6 +24,7 @@ from newsletter.models import (
     WaveZone,
     Zone,
 )
+from newsletter.plan.audience import narrowing_of
 from newsletter.plan.stored import lists_of
 from newsletter.plan.timing import find_rules, rules_of
 from newsletter.plan.waves import Instant, divide, own_instant
@@ -59,7 +60,7 @@ def preview_waves(
 ) -> list[WaveStatus]:
     """What a local schedule would come to, with all who are confirmed. Raises `NotFoundError`."""
     _existing(session, edition_id)
-    people = _people_by_place(session, edition_id)
+    people = _people_by_place(session, edition_id, now)
     zones = {
         *(zone for zone, _ in people),
         *(rules_of(each.zone).key for each in lists_of(session, edition_id)),
@@ -130,11 +131,11 @@ def _existing(session: Session, edition_id: int) -> None:
         raise NotFoundError(message)
 
 
-def _coming(session: Session, edition_id: int, waves: Iterable[Wave]) -> Counter[_Place]:
+def _coming(session: Session, edition_id: int, waves: Sequence[Wave]) -> Counter[_Place]:
     """Who waits to be planned, by place: asked for only when a wave is still to come."""
     if all(wave.planned_at is not None for wave in waves):
         return Counter()
-    return _people_by_place(session, edition_id)
+    return _people_by_place(session, edition_id, min(wave.due_at for wave in waves))
 
 
 def _expected(wave: Wave, places: dict[int, list[_Place]], coming: Counter[_Place]) -> int:
@@ -166,8 +167,9 @@ def _places_by_wave(session: Session, edition_id: int) -> dict[int, list[_Place]
     return found
 
 
-def _people_by_place(session: Session, edition_id: int) -> Counter[_Place]:
-    """Confirmed people of the edition's lists, each once, in the zone that counts for them."""
+def _people_by_place(session: Session, edition_id: int, now: datetime) -> Counter[_Place]:
+    """Its audience's confirmed people, each once, in the zone that counts for them."""
+    narrowing = narrowing_of(session, session.get_one(Edition, edition_id), now=now)
     once = (
         select(
             Subscription.subscriber_id,
@@ -191,6 +193,7 @@ def _people_by_place(session: Session, edition_id: int) -> Counter[_Place]:
         )
         .join(MailingList, MailingList.id == EditionList.list_id)
         .outerjoin(Zone, Zone.id == Subscriber.zone_id)
+        .where(narrowing.admits, narrowing.reason.is_(None))
         .group_by(Zone.name, MailingList.zone, Subscriber.delivery_time)
     )
     people: Counter[_Place] = Counter()

@@ -40,9 +40,7 @@ def write(engine: Engine) -> Repeatable:
 
 def answer(session: Session, write: Repeatable, *, subscriber_id: int | None = None) -> None:
     assert begin_once(session, write, now=NOW) is None
-    keep_answer(
-        session, write, status=201, body=b"{}", location="/x", subscriber_id=subscriber_id
-    )
+    keep_answer(session, write, status=201, body=b"{}", location="/x", subscriber_id=subscriber_id)
 
 
 def answers(engine: Engine) -> int:
@@ -89,9 +87,7 @@ def test_what_is_a_day_old_is_deleted(engine: Engine, write: Repeatable) -> None
     assert answers(engine) == 0
 
 
-def test_an_answer_that_tells_of_somebody_goes_with_them(
-    engine: Engine, write: Repeatable
-) -> None:
+def test_an_answer_that_tells_of_somebody_goes_with_them(engine: Engine, write: Repeatable) -> None:
     """T-33."""
     with transaction(engine) as session:
         person = ada(session)

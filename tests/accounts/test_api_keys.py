@@ -62,7 +62,9 @@ def test_a_token_with_one_other_character_is_nobodys(session: Session, changed: 
     place = changed % len(made.token)
     other = "1" if made.token[place] != "1" else "2"
 
-    assert find_api_key(session, made.token[:place] + other + made.token[place + 1 :], now=NOW) is None
+    assert (
+        find_api_key(session, made.token[:place] + other + made.token[place + 1 :], now=NOW) is None
+    )
 
 
 def test_a_key_ends_at_its_hour(session: Session) -> None:

@@ -782,7 +782,7 @@ def test_an_import_that_died_goes_on_without_a_half_or_a_double_row(
 def test_who_takes_an_import_up_stops_whoever_was_at_it(engine: Engine, list_id: int) -> None:
     text = "email\n" + "".join(f"r{number}@readers.example\n" for number in range(50))
     import_id = started(engine, list_id, text)
-    states = []
+    states: list[ImportState] = []
 
     def take_over(_read: int, _total: int) -> None:
         if not states:

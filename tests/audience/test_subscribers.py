@@ -13,9 +13,8 @@ from newsletter.addresses import address_hash, parse_address
 from newsletter.audience.attributes import add_attribute
 from newsletter.audience.consent import subscribe
 from newsletter.audience.detail import subscriber_detail
-from newsletter.audience.directory import Directory, Person
 from newsletter.audience.fields import CONTROL_CHARACTER, read_line
-from newsletter.audience.history import Origin, changes_of
+from newsletter.audience.history import changes_of
 from newsletter.audience.sections import add_section, set_hidden_sections
 from newsletter.audience.subscribers import (
     SubscriberChanges,
@@ -249,40 +248,6 @@ def test_who_is_not_there_is_an_error_that_shows_no_address(session: Session, wh
 def test_neither_number_nor_address_is_an_input_error(session: Session) -> None:
     with pytest.raises(AddressError, match=r"^address: "):
         find_subscriber(session, "9" * 30)
-
-
-FORM = Origin(ChangeCause.FORM, "reader", "sign-up")
-
-
-def imported(session: Session, **fields: Any) -> None:
-    address = parse_address("ada@readers.example")
-    person = Person(address, address.key, address_hash(address), **fields)
-    Directory().save(session, [person], now=NOW)
-
-
-@pytest.mark.parametrize(
-    ("origins", "expected"),
-    [
-        ([EDITOR], "Imported"),
-        ([READER], ""),
-        ([FORM], ""),
-        ([READER, EDITOR], "Imported"),
-        ([EDITOR, READER], ""),
-    ],
-)
-def test_an_import_leaves_alone_what_the_person_changed_last(
-    session: Session, origins: list[Origin], expected: str
-) -> None:
-    person = ada(session)
-    for name, origin in zip(["", "A."], origins, strict=False):
-        edit_subscriber(session, person.id, {"name": name}, origin=origin, now=NOW)
-    if len(origins) == 2:
-        edit_subscriber(session, person.id, {"name": ""}, origin=origins[-1], now=NOW)
-
-    imported(session, name="Imported", language="de")
-
-    session.expire_all()
-    assert (person.name, person.language) == (expected, "de")
 
 
 def test_people_are_listed_page_by_page_without_a_gap(session: Session) -> None:

@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import func, select
 
+from newsletter.addresses import parse_address
+from newsletter.audience.suppression import is_suppressed
 from newsletter.cli import privacy, suppression
 from newsletter.db import get_engine, reading
 from newsletter.errors import NotFoundError, StateError
@@ -53,6 +55,16 @@ def test_an_address_is_suppressed_shown_and_lifted_with_a_reason() -> None:
     assert "may be mailed again; it was suppressed as bounced" in lifted.output
     assert "is not suppressed" in shown.output
     assert "wrote to us" in shown.output
+
+
+def test_an_address_may_be_suppressed_for_one_list() -> None:
+    list_id = add_list(get_engine())
+
+    newsletter_suppression("add", ADA, "--list=harbour")
+
+    with reading() as session:
+        assert is_suppressed(session, parse_address(ADA), list_id=list_id)
+        assert not is_suppressed(session, parse_address(ADA), list_id=list_id + 1)
 
 
 def test_a_complaint_is_not_lifted_by_an_admin() -> None:

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from newsletter.addresses import parse_address
 from newsletter.audience.suppression import suppress
 from newsletter.cli import lists, subscribers
+from newsletter.clock import utc_now
 from newsletter.db import get_engine, transaction
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import SuppressionReason
 from newsletter.settings import get_settings
-from tests.audience.people import NOW
 from tests.audience.signing_up import ADA, ask, kinds, make_list, press, requests
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
@@ -104,7 +104,7 @@ def test_b23_an_admin_may_invite_once_and_must_say_why() -> None:
     make_list(get_engine())
     with transaction() as session:
         reason = SuppressionReason.COMPLAINED
-        suppress(session, parse_address(ADA), reason=reason, source="arf", now=NOW)
+        suppress(session, parse_address(ADA), reason=reason, source="arf", now=utc_now())
     invite = ("invite", ADA, "--list=daily")
 
     without = subscriber(*invite)

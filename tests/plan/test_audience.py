@@ -1,6 +1,7 @@
 """Segments narrow an edition: its audience alone is planned, exclusions are counted with a reason."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,14 @@ from newsletter.audience.segments.saved import (
 )
 from newsletter.db import reading, transaction
 from newsletter.errors import NotFoundError, StateError
-from newsletter.models import DeliveryState, EditionSegment, MailingList, Subscriber, Tag
+from newsletter.models import DeliveryState, EditionSegment, MailingList, Past, Subscriber, Tag
 from newsletter.plan import schedule
 from newsletter.plan.approval import Approval, approve_edition
 from newsletter.plan.audience import choose_audience, segments_of
 from newsletter.plan.editions import content_of, create_edition, revise_edition
 from newsletter.plan.planner import plan_edition
 from newsletter.report.editions import edition_status
+from newsletter.report.waves import wave_statuses
 from newsletter.settings import Settings
 from tests.newsroom import (
     MORNING,
@@ -237,3 +239,27 @@ def test_nobody_is_planned_when_a_frozen_definition_can_no_longer_be_read(
         plan_edition(engine, edition_id, now=MORNING)
 
     assert states_of(engine, edition_id) == {}
+
+
+def test_at_local_time_only_the_audience_is_expected_and_planned(
+    engine: Engine, settings: Settings, readers: list[int]
+) -> None:
+    _, _, cy, di = readers
+    segment(engine, "chinese", "language is zh")
+    segment(engine, "di", "name is di")
+    edition_id = draft(engine, settings, audience="chinese", exclusions=["di"])
+    approve(engine, settings, edition_id)
+
+    tomorrow = MORNING.date() + timedelta(days=1)
+    due = datetime.combine(tomorrow, time(7), UTC)
+
+    with transaction(engine) as session:
+        schedule.send_local(session, edition_id, tomorrow, time(7), past=Past.SEND, now=MORNING)
+        expected = sum(wave.people for wave in wave_statuses(session, edition_id))
+        assert schedule.start(session, edition_id, now=due)
+    for now in (due, due + timedelta(days=3)):  # the wave; then the sweep, which finds nobody else
+        plan_edition(engine, edition_id, now=now)
+
+    assert expected == 1
+    assert states_of(engine, edition_id) == {cy: WAITING, di: EXCLUDED}
+    assert_ledger_is_exact(engine, edition_id)

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import Engine
 
 from newsletter.audience.sections import add_section, edit_section
-from newsletter.compose.briefing import Briefing, Section, Story
+from newsletter.compose.briefing import Briefing, KeyPoint, Section, Span, Story
 from newsletter.db import reading, transaction
 from newsletter.models import DeliveryState, MailingList, Subscription
 from newsletter.plan import schedule
@@ -37,8 +37,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def briefing_with(*headings: str | None) -> Briefing:
-    stories = (Story("A headline of the day"),)
-    return replace(a_briefing(), sections=tuple(Section(name, stories) for name in headings))
+    stories = (Story("A headline of the day", ((Span("All that is known of it."),),)),)
+    return replace(
+        a_briefing(),
+        key_points=(KeyPoint("Something."),),
+        sections=tuple(Section(name, stories) for name in headings),
+    )
 
 
 def a_list_with_sections(engine: Engine, slug: str = "harbour") -> int:
@@ -106,6 +110,7 @@ def test_what_hiding_comes_to(
 def test_headings_mean_the_lists_sections_as_they_are_when_it_is_approved(
     engine: Engine, settings: Settings
 ) -> None:
+    add_transport(engine, 25)
     list_id = a_list_with_sections(engine)
     with transaction(engine) as session:
         edit_section(session, session.get_one(MailingList, list_id), "sport", {"is_pinned": True})

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message
 
-from newsletter.web.api.problems import Refused
+from newsletter.web.api.problems import RefusedError
 
 LARGEST_BODY = 256 * 1024
 _BODY = "newsletter.body"
@@ -77,12 +77,12 @@ async def _read(request: Request) -> bytes:
     return bytes(body)
 
 
-def _too_large() -> Refused:
-    return Refused(413, f"A request has at most {LARGEST_BODY // 1024} kB.")
+def _too_large() -> RefusedError:
+    return RefusedError(413, f"A request has at most {LARGEST_BODY // 1024} kB.")
 
 
 def _require_json(request: Request) -> None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     # A page of another site can make a browser send text/plain, but not this (S-08).
     if kind != "application/json":
-        raise Refused(415, "Send the body as application/json.")
+        raise RefusedError(415, "Send the body as application/json.")

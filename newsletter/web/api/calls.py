@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from fastapi import Depends, Header
 from fastapi.security import HTTPBearer, SecurityScopes
 from pydantic import BaseModel
-from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
@@ -30,8 +29,8 @@ from newsletter.errors import NotFoundError
 from newsletter.models import ApiAnswer, ChangeCause, MailingList
 from newsletter.web.api.body import body_of
 from newsletter.web.api.guard import Caller, caller_of
-from newsletter.web.api.problems import NOT_HERE, Refused
-from newsletter.web.deps import deps_of
+from newsletter.web.api.problems import NOT_HERE, RefusedError
+from newsletter.web.deps import Deps, deps_of
 
 _BEARER = HTTPBearer(
     auto_error=False,
@@ -76,7 +75,7 @@ class Outcome:
 class Call:
     def __init__(
         self,
-        engine: Engine,
+        deps: Deps,
         caller: Caller,
         *,
         root: str = "",
@@ -84,7 +83,8 @@ class Call:
         if_match: str | None = None,
     ) -> None:
         """`repeatable` is called when there is something to write: by then the body is read."""
-        self.engine = engine
+        self.engine = deps.engine
+        self.settings = deps.settings
         self.caller = caller
         self.root = root
         """Where the API is mounted."""
@@ -142,9 +142,9 @@ class Call:
         return _again(first, write)
 
     def require_every_list(self) -> None:
-        """Raises `Refused` for a key that is for certain lists."""
+        """Raises `RefusedError` for a key that is for certain lists."""
         if self.caller.list_ids is not None:
-            raise Refused(403, "This key is for certain lists, and that is about all of them.")
+            raise RefusedError(403, "This key is for certain lists, and that is about all of them.")
 
     def may_see(self, list_id: int) -> bool:
         return self.caller.list_ids is None or list_id in self.caller.list_ids
@@ -161,12 +161,12 @@ class Call:
         raise NotFoundError(NOT_HERE)
 
     def require_unchanged(self, content: BaseModel) -> None:
-        """`content` is what is there, and locked. Raises `Refused` if the caller has read another."""
+        """`content` is what is there, and locked. Raises `RefusedError` if the caller has read another."""
         if self._if_match is None or self._if_match.strip() == "*":
             return
         known = {each.strip() for each in self._if_match.split(",")}
         if etag(_json(content)) not in known:
-            raise Refused(412, "It was changed since you read it. Read it again.")
+            raise RefusedError(412, "It was changed since you read it. Read it again.")
 
 
 def may_read(
@@ -174,7 +174,7 @@ def may_read(
     scopes: SecurityScopes,
     _key: Annotated[object, Depends(_BEARER)],
 ) -> Call:
-    return Call(deps_of(request).engine, _allowed(request, scopes), root=_root(request))
+    return Call(deps_of(request), _allowed(request, scopes), root=_root(request))
 
 
 def may_write(
@@ -185,7 +185,7 @@ def may_write(
 ) -> Call:
     caller = _allowed(request, scopes)
     return Call(
-        deps_of(request).engine,
+        deps_of(request),
         caller,
         root=_root(request),
         repeatable=_repeatable(request, caller, idempotency_key),
@@ -202,7 +202,7 @@ def may_change(
     """As `may_write`, where two who change the same thing could overwrite each other's change."""
     caller = _allowed(request, scopes)
     return Call(
-        deps_of(request).engine,
+        deps_of(request),
         caller,
         root=_root(request),
         repeatable=_repeatable(request, caller, idempotency_key),
@@ -225,7 +225,7 @@ def _allowed(request: Request, scopes: SecurityScopes) -> Caller:
     if missing:
         challenge = f'Bearer error="insufficient_scope", scope="{" ".join(missing)}"'
         detail = f"This key lacks the scope {missing[0]}."
-        raise Refused(403, detail, {"WWW-Authenticate": challenge})
+        raise RefusedError(403, detail, {"WWW-Authenticate": challenge})
     return caller
 
 
@@ -245,7 +245,7 @@ def _asked(request: Request, caller: Caller, key: str) -> Repeatable:
 
 def _again(before: ApiAnswer, asked: Repeatable) -> Response:
     if before.request_hash != asked.request_hash:
-        raise Refused(422, "This Idempotency-Key was used for another request already.")
+        raise RefusedError(422, "This Idempotency-Key was used for another request already.")
     return _answer(
         before.body,
         status=before.status or 200,

@@ -2,14 +2,15 @@
 
 import hashlib
 import io
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from tempfile import SpooledTemporaryFile
 from typing import IO, cast
 
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from newsletter.web.api.problems import Refused
+from newsletter.web.api.problems import RefusedError
 
 IN_MEMORY_BYTES = 1 << 20
 PIECE_BYTES = 64 << 10
@@ -19,14 +20,21 @@ def new_file() -> IO[bytes]:
     return cast("IO[bytes]", SpooledTemporaryFile(max_size=IN_MEMORY_BYTES))
 
 
+def require_kind(request: Request, kinds: Collection[str]) -> None:
+    """Raises `RefusedError` for a body that says to be anything else."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in kinds:
+        raise RefusedError(415, f"Send the file as one of: {', '.join(kinds)}.")
+
+
 async def receive(parts: AsyncIterable[bytes], file: IO[bytes], *, most_bytes: int) -> bytes:
-    """Write what arrives to `file`; returns its digest. Raises `Refused` for too much of it."""
+    """Write what arrives to `file`; returns its digest. Raises `RefusedError` for too much of it."""
     digest = hashlib.blake2b(digest_size=32)
     size = 0
     async for part in parts:
         size += len(part)
         if size > most_bytes:
-            raise Refused(413, f"A file has at most {most_bytes >> 20} MB.")
+            raise RefusedError(413, f"A file has at most {most_bytes >> 20} MB.")
         digest.update(part)
         file.write(part)
     file.seek(0)

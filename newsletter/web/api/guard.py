@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from newsletter.accounts.api_keys import find_api_key, is_use_due, note_use
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
-from newsletter.web.api.problems import Refused, away, problem
+from newsletter.web.api.problems import RefusedError, away, problem
 from newsletter.web.api.rate import RETRY_SECONDS, KeyRate
 from newsletter.web.deps import DATABASE_AWAY, Deps
 
@@ -59,7 +59,7 @@ class Guard:
             return
         try:
             scope[_CALLER] = await run_in_threadpool(self._admit, request)
-        except Refused as error:
+        except RefusedError as error:
             await problem(error.status, str(error), headers=error.headers)(scope, receive, send)
         except DATABASE_AWAY:
             await away()(scope, receive, send)
@@ -70,9 +70,9 @@ class Guard:
         scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
         caller = self._caller(token) if scheme.lower() == "bearer" else None
         if caller is None:
-            raise Refused(401, _NO_KEY, {"WWW-Authenticate": "Bearer"})
+            raise RefusedError(401, _NO_KEY, {"WWW-Authenticate": "Bearer"})
         if not self._rate.admits(caller.key_id):
-            raise Refused(429, _TOO_OFTEN, {"Retry-After": str(RETRY_SECONDS)})
+            raise RefusedError(429, _TOO_OFTEN, {"Retry-After": str(RETRY_SECONDS)})
         return caller
 
     def _caller(self, token: str) -> Caller | None:

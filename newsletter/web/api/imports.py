@@ -31,9 +31,8 @@ from newsletter.models import Import, ImportState, LegalBasis, MailingList
 from newsletter.web.api.body import JsonRoute, StrictRoute, note_body
 from newsletter.web.api.calls import Call, Outcome, may_read, may_write, one
 from newsletter.web.api.fields import ONE_LINE, Body, Flag, Key, Line, NumberInPath, TagName, Text
-from newsletter.web.api.files import as_text, download, new_file, receive
+from newsletter.web.api.files import as_text, download, new_file, receive, require_kind
 from newsletter.web.api.pages import Cursor, Limit, Page, number_in, paged
-from newsletter.web.api.problems import Refused
 
 UPLOADED = ("text/csv", "text/tab-separated-values", "application/gzip")
 
@@ -143,9 +142,7 @@ async def upload_file(
     ] = "upload.csv",
 ) -> Response:
     """Send a CSV or TSV, or a gzip of one, up to 1 GB. Nothing is imported until it is started."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in UPLOADED:
-        raise Refused(415, f"Send the file as one of: {', '.join(UPLOADED)}.")
+    require_kind(request, UPLOADED)
     with new_file() as file:
         digest = await receive(request.stream(), file, most_bytes=LARGEST_FILE)
         note_body(request, digest)

@@ -13,7 +13,6 @@ from typing_extensions import TypedDict
 
 from newsletter.accounts.scopes import Scope
 from newsletter.audience.lists import (
-    ListChanges,
     NewList,
     create_list,
     edit_list,
@@ -187,7 +186,7 @@ def change_list(call: Changer, slug: SlugInPath, body: ListPatch) -> Response:
         found = call.list_called(session, slug)
         session.refresh(found, with_for_update={"key_share": True})
         call.require_unchanged(list_shown(found))
-        return Outcome(list_shown(edit_list(session, slug, cast("ListChanges", body))))
+        return Outcome(list_shown(edit_list(session, slug, body)))
 
     return call.write(work)
 

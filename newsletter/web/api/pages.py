@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from newsletter.web.api.problems import Refused
+from newsletter.web.api.problems import RefusedError
 
 MOST_ON_A_PAGE = 500
 Item = TypeVar("Item", bound=BaseModel)
@@ -79,5 +79,5 @@ def _read(cursor: str | None) -> int | str | None:
     return place
 
 
-def _unknown() -> Refused:
-    return Refused(422, "cursor: write what the page before gave as its next one.")
+def _unknown() -> RefusedError:
+    return RefusedError(422, "cursor: write what the page before gave as its next one.")

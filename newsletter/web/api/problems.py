@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -12,7 +12,6 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ExceptionHandler
 
 from newsletter.audience.segments.language import QueryError
 from newsletter.errors import InputError, NewsletterError, NotFoundError, StateError
@@ -50,7 +49,7 @@ class Problem(BaseModel):
     )
 
 
-class Refused(NewsletterError):
+class RefusedError(NewsletterError):
     """The request cannot be served, for a reason that only HTTP knows."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
@@ -76,7 +75,7 @@ def problem(
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
+    assert isinstance(error, RefusedError)
     return problem(error.status, str(error), headers=error.headers)
 
 
@@ -130,8 +129,8 @@ async def _unexpected(_request: Request, _error: Exception) -> Response:
     return problem(500, "Something went wrong here. It is not your fault.")
 
 
-HANDLERS: dict[int | type[Exception], ExceptionHandler] = {
-    Refused: _refused,
+HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
+    RefusedError: _refused,
     HTTPException: _http_error,
     RequestValidationError: _invalid,
     QueryError: _query_error,
@@ -165,8 +164,9 @@ def _body_fields(request: Request) -> frozenset[str]:
     body_field = getattr(request.scope.get("route"), "body_field", None)
     if body_field is None:
         return frozenset()
-    model = body_field.field_info.annotation
-    return frozenset(getattr(model, "model_fields", None) or getattr(model, "__annotations__", ()))
+    model: Any = body_field.field_info.annotation
+    fields: Iterable[str] = getattr(model, "model_fields", None) or model.__annotations__
+    return frozenset(fields)
 
 
 def _escaped(part: object) -> str:

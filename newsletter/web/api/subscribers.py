@@ -14,8 +14,10 @@ from typing_extensions import TypedDict
 from newsletter.accounts.scopes import Scope
 from newsletter.audience.consent import remove_from_list, subscribe
 from newsletter.audience.detail import SubscriberDetail, subscriber_detail
+from newsletter.audience.invitations import LONGEST_REASON, invite
 from newsletter.audience.lists import all_lists
 from newsletter.audience.sections import set_hidden_sections
+from newsletter.audience.signup_mail import Links
 from newsletter.audience.subscribers import (
     SubscriberChanges,
     SubscriberFields,
@@ -57,7 +59,7 @@ from newsletter.web.api.fields import (
     Zone,
 )
 from newsletter.web.api.pages import Cursor, Limit, Page, number_in, paged
-from newsletter.web.api.problems import Refused
+from newsletter.web.api.problems import RefusedError
 
 router = APIRouter(prefix="/subscribers", tags=["subscribers"], route_class=JsonRoute)
 of_list = APIRouter(prefix="/lists", tags=["subscribers"], route_class=JsonRoute)
@@ -124,6 +126,11 @@ class SubscriberOfList(Body):
     consent: _Consent | None = None
 
 
+class PersonToInvite(Body):
+    address: Address
+    reason: Annotated[Text, Field(max_length=LONGEST_REASON, examples=["They asked by telephone"])]
+
+
 class SubscriptionToMake(Body):
     consent: _Consent | None = None
 
@@ -168,6 +175,10 @@ class SubscriberInFull(SubscriberShown):
     suppressions: list[SuppressionOfPerson] = Field(
         description="Everywhere, or on a list that the key is for."
     )
+
+
+class Invited(BaseModel):
+    list: str
 
 
 class Subscriptions(BaseModel):
@@ -219,7 +230,7 @@ def list_people(
         if slug is None:
             call.require_every_list()
         if slug is None and status is not None:
-            raise Refused(422, "status: it is a person's status on a list; name the list too.")
+            raise RefusedError(422, "status: it is a person's status on a list; name the list too.")
         page = list_subscribers(
             session,
             list_id=call.list_called(session, slug).id if slug is not None else None,
@@ -266,6 +277,27 @@ def make_subscriber_of_list(call: Writer, slug: SlugInPath, body: SubscriberOfLi
             )
         put_on_list(call, session, person, mailing_list, body.consent)
         return made(call, session, person)
+
+    return call.write(work)
+
+
+@of_list.post("/{slug}/invitations", status_code=202, response_model=Invited)
+def invite_person(call: Writer, slug: SlugInPath, body: PersonToInvite) -> Response:
+    """Mail somebody one invitation, also after they wanted no more mail: once. Only they themselves
+    subscribe, with the button behind its link.
+    """
+
+    def work(session: Session) -> Outcome:
+        invite(
+            session,
+            body.address,
+            call.list_called(session, slug),
+            reason=body.reason,
+            origin=call.origin,
+            links=Links.of(call.settings),
+            now=call.now,
+        )
+        return Outcome(Invited(list=slug), 202)
 
     return call.write(work)
 

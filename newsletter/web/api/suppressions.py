@@ -1,24 +1,32 @@
 """`/suppressions`: addresses that are never mailed; only hashes of them are kept."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Query, Security
 from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from newsletter.accounts.scopes import Scope
 from newsletter.addresses import parse_address
 from newsletter.audience.suppression import list_suppressions, suppress, suppressions_of
+from newsletter.audience.suppression_export import write_csv
+from newsletter.audience.suppression_import import import_suppressions
 from newsletter.audience.suppression_lifting import LONGEST_WHY, lift
 from newsletter.models import EVERYWHERE, Suppression, SuppressionReason
-from newsletter.web.api.body import JsonRoute
+from newsletter.web.api.body import JsonRoute, StrictRoute, note_body
 from newsletter.web.api.calls import Call, Outcome, may_read, may_write, one
 from newsletter.web.api.fields import Address, Body, Key, Text
+from newsletter.web.api.files import as_text, download, new_file, receive, require_kind
 from newsletter.web.api.pages import Cursor, Limit, Page, paged, text_in
 
+UPLOADED = ("text/csv",)
+LARGEST_FILE = 256 << 20
+
+uploads = APIRouter(prefix="/suppressions", tags=["suppressions"], route_class=StrictRoute)
 router = APIRouter(prefix="/suppressions", tags=["suppressions"], route_class=JsonRoute)
 
 Reader = Annotated[Call, Security(may_read, scopes=[Scope.SUPPRESSIONS_READ])]
@@ -28,6 +36,22 @@ _Scope = Annotated[
     Key | None,
     Field(description="For this list alone; null: everywhere, which needs a key for every list."),
 ]
+
+
+_CONTENT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string"}, "example": "address\nada@readers.example\n"}
+        },
+    }
+}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "An entry on each line.",
+        "content": {"text/csv": {"schema": {"type": "string"}}},
+    }
+}
 
 
 class SuppressionToMake(Body):
@@ -56,6 +80,19 @@ class SuppressionShown(BaseModel):
 
 class Suppressions(BaseModel):
     items: list[SuppressionShown]
+
+
+class LineProblem(BaseModel):
+    line: int
+    reason: str
+
+
+class SuppressionsImported(BaseModel):
+    lines: int = Field(description="All of `new`, `known` and `rejected`.")
+    new: int
+    known: int = Field(description="Suppressed before, or named twice.")
+    rejected: int
+    problems: list[LineProblem] = Field(description="The first thousand.")
 
 
 @router.get("", response_model=Page[SuppressionShown])
@@ -127,6 +164,43 @@ def lift_suppression(call: Writer, body: SuppressionToLift) -> Response:
         return Outcome(_entries(call, session, body.address))
 
     return call.write(work)
+
+
+@uploads.post("/import", response_model=SuppressionsImported, openapi_extra=_CONTENT)
+async def import_file(
+    request: Request,
+    call: Writer,
+    reason: Annotated[
+        SuppressionReason, Query(description="Of the lines that do not say it themselves.")
+    ] = SuppressionReason.IMPORTED,
+) -> Response:
+    """Suppress the addresses of a file: a CSV with a header, one address a line, or an export of this
+    installation. Sent again it changes nothing.
+    """
+    call.require_every_list()
+    require_kind(request, UPLOADED)
+    with new_file() as file:
+        note_body(request, await receive(request.stream(), file, most_bytes=LARGEST_FILE))
+
+        def work() -> Outcome:
+            report = import_suppressions(
+                call.engine, file, reason=reason, source=call.by, now=call.now
+            )
+            return Outcome(SuppressionsImported.model_validate(report, from_attributes=True))
+
+        return await run_in_threadpool(call.write_in_steps, work)
+
+
+@router.get("/export", response_class=Response, responses=_FILE)
+def export_entries(call: Reader) -> Response:
+    """All of them as CSV, with the id of the key that the hashes are made with."""
+    call.require_every_list()
+
+    def write(file: IO[bytes]) -> None:
+        with as_text(file) as text:
+            write_csv(call.engine, text)
+
+    return download(write, media_type="text/csv", name="suppressions.csv")
 
 
 def _list_id(call: Call, session: Session, slug: str | None) -> int:

@@ -132,7 +132,7 @@ def test_each_operation_answers_as_it_is_described(
             operation.as_strategy(generation_mode=wrong),
         )
     )
-    def answers_well(case: schemathesis.Case) -> None:
+    def answers_well(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(headers=admin)
 
     answers_well()
