@@ -156,8 +156,6 @@ def _answer_link(
     if person is None or is_suppressed(session, request.address_hash, list_id=EVERYWHERE):
         return RequestAnswer.NOTHING
     lists = _lists_of(session, person)
-    if not lists:
-        return RequestAnswer.NOTHING
     post_link(session, person, lists, reference=request.reference, links=links, now=now)
     return RequestAnswer.LINK
 

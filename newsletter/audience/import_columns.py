@@ -94,13 +94,11 @@ def meanings_of(
     """
     if len(titles) > MOST_COLUMNS:
         refuse("header", f"it has {len(titles)} columns; keep at most {MOST_COLUMNS}")
-    unknown = said.keys() - {title.strip() for title in titles}
+    unknown = said.keys() - set(titles)
     if unknown:
         refuse("map", f"the file has no column called {min(unknown)!r}")
     return [
-        _checked(said[title.strip()], attributes)
-        if title.strip() in said
-        else _usual(title.strip(), preset, attributes)
+        _checked(said[title], attributes) if title in said else _usual(title, preset, attributes)
         for title in titles
     ]
 

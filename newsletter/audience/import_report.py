@@ -82,7 +82,7 @@ def report_of(session: Session, import_id: int) -> ImportReport:
             for each in problems
         ),
         ignored_columns=tuple(
-            title.strip()
+            title
             for title, meaning in zip(job.titles, job.meanings, strict=False)
             if meaning == "ignore"
         ),

@@ -25,6 +25,8 @@ from newsletter.errors import FencedError, InputError, StateError
 from newsletter.models import Import, ImportLine, ImportState
 
 RECORDS_PER_SLICE = 10_000
+MOST_TAKES = 50
+"""So often an import is taken up: what breaks off each time is not tried for ever."""
 LONGEST_TEXT = 200
 
 OnProgress = Callable[[int, int], None]
@@ -64,6 +66,8 @@ def run_import(
     Raises `StateError` for an import that does not wait for anything.
     """
     job, started_at = _take(engine, import_id)
+    if job.state is ImportState.FAILED:
+        return job.state
     try:
         with closing(Seen()) as seen:
             run = _Run(engine, job, started_at, seen)
@@ -87,6 +91,11 @@ def _take(engine: Engine, import_id: int) -> tuple[Import, datetime]:
         if job is None or job.state not in (ImportState.WAITING, ImportState.RUNNING):
             message = f"Import {import_id} is {job.state if job else 'unknown'}: nothing to run."
             raise StateError(message)
+        if job.token >= MOST_TAKES:
+            chunks.forget(session, job.id)
+            job.state, job.ended_at = ImportState.FAILED, now
+            job.error = f"It was broken off {MOST_TAKES} times; import its file again."
+            return job, now
         job.state = ImportState.RUNNING
         job.token += 1
         job.started_at = job.started_at or now

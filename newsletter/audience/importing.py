@@ -115,7 +115,7 @@ def receive_file(
         job.sha256, job.size_bytes = facts.sha256, facts.size_bytes
         job.encoding, job.is_encoding_guessed = encoding.name, encoding.is_guess
         job.delimiter = reader.delimiter
-        job.titles = reader.header.fields
+        job.titles = _titles(reader)
         job.preset = recognise(job.titles)
     return job.id
 
@@ -285,7 +285,7 @@ def _read_as(engine: Engine, session: Session, job: Import, plan: ImportPlan) ->
     if plan.delimiter is not None:
         job.delimiter = _read_delimiter(plan.delimiter)
     if plan.encoding is not None or plan.delimiter is not None:
-        job.titles = _reader(engine, job.id, job.encoding, job.delimiter).header.fields
+        job.titles = _titles(_reader(engine, job.id, job.encoding, job.delimiter))
         job.preset = recognise(job.titles)
     if plan.preset is not None:
         job.preset = None if plan.preset == NO_PRESET else plan.preset
@@ -342,6 +342,13 @@ def _plain_name(file_name: str) -> str:
 
 def _reader(engine: Engine, import_id: int, encoding: str, delimiter: str | None) -> Reader:
     return Reader(chunks.opened(chunks.StoredFile(engine, import_id), encoding), delimiter)
+
+
+def _titles(reader: Reader) -> list[str]:
+    return [
+        CONTROL_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", title.strip())
+        for title in reader.header.fields
+    ]
 
 
 def _first_rows(reader: Reader) -> list[list[str]]:

@@ -270,7 +270,7 @@ class RowReader:
 
     def _read_facts(self, fields: list[str]) -> str:
         facts = {
-            name: text[:LONGEST_FACT]
+            name: CONTROL_CHARACTER.sub("\N{REPLACEMENT CHARACTER}", text[:LONGEST_FACT])
             for name, place in self._facts
             if (text := _armed(fields[place].strip()))
         }

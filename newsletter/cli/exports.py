@@ -1,16 +1,21 @@
-"""`newsletter export`: the people of a list, as CSV or JSON Lines."""
+"""`newsletter export`: the people of a list or of a segment, as CSV or JSON Lines."""
 
 import click
 
 from newsletter.audience.exporting import Audience, write_csv, write_json_lines
 from newsletter.audience.lists import list_by_slug
+from newsletter.audience.segments.query import segmented
+from newsletter.audience.segments.saved import segment_by_name
 from newsletter.cli.progress import progress_bar
+from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading
+from newsletter.errors import InputError
 from newsletter.models import SubscriptionStatus
 
 
 @click.command()
-@click.option("--list", "slug", required=True, help="Whose people.")
+@click.option("--list", "slug", help="Whose people.")
+@click.option("--segment", help="Only people of this segment; of everybody without --list.")
 @click.option(
     "--status",
     type=click.Choice([status.name.lower() for status in SubscriptionStatus]),
@@ -27,13 +32,11 @@ from newsletter.models import SubscriptionStatus
 @click.option(
     "--out", type=click.Path(dir_okay=False, writable=True), default="-", help="- is the terminal."
 )
-def command(slug: str, status: str | None, form: str, raw: bool, out: str) -> None:
-    """Write the people of a list to a file. Importing it again changes nothing."""
-    with reading() as session:
-        list_id = list_by_slug(session, slug).id
-    audience = Audience(
-        list_id=list_id, status=SubscriptionStatus[status.upper()] if status else None
-    )
+def command(
+    slug: str | None, segment: str | None, status: str | None, form: str, raw: bool, out: str
+) -> None:
+    """Write the people of a list or segment to a file. Importing it again changes nothing."""
+    audience = _audience(slug, segment, status)
     with (
         click.open_file(out, "w", encoding="utf-8") as file,
         progress_bar("exporting") as on_progress,
@@ -43,3 +46,16 @@ def command(slug: str, status: str | None, form: str, raw: bool, out: str) -> No
         else:
             people = write_json_lines(get_engine(), audience, file, on_progress=on_progress)
     click.echo(f"{people:,} people.", err=True)
+
+
+def _audience(slug: str | None, segment: str | None, status: str | None) -> Audience:
+    if slug is None and (segment is None or status is not None):
+        message = "list: name the --list, or a --segment without --status"
+        raise InputError(message)
+    with reading() as session:
+        found = segment_by_name(session, segment) if segment else None
+        return Audience(
+            list_id=list_by_slug(session, slug).id if slug else None,
+            people=segmented(session, found.definition, now=utc_now()).people if found else None,
+            status=SubscriptionStatus[status.upper()] if status else None,
+        )

@@ -978,3 +978,25 @@ def test_any_file_adds_up_and_changes_nothing_the_second_time(
     assert everything(engine) == before
     assert second.of(Outcome.CREATED) == second.of(Outcome.UPDATED) == 0
     assert sum(second.statuses.values()) == len(before[1])
+
+
+def test_s12_what_no_store_can_hold_costs_no_import(engine: Engine, list_id: int) -> None:
+    text = "email,optin_ip,x\x00y\nada@readers.example,\x00\ud7ff\u2028,\x00\n"
+
+    assert run(engine, list_id, text).outcomes == {"created": 1}
+
+
+@pytest.mark.parametrize("store", ["sqlite"])
+def test_what_breaks_off_each_time_is_not_tried_for_ever(
+    engine: Engine, list_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_run, "MOST_TAKES", 3)
+    import_id = started(engine, list_id, "email\nada@readers.example\n")
+
+    for _ in range(3):
+        with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError):
+            patched.setattr(import_run, "_report", lambda *_: 1 / 0)
+            run_import(engine, import_id)
+
+    assert run_import(engine, import_id) is ImportState.FAILED
+    assert report(engine, import_id).error.startswith("It was broken off 3 times")

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 
 from newsletter.audience.subscribers import add_subscriber
 from newsletter.audience.tags import set_tags
-from newsletter.cli import segments
+from newsletter.cli import exports, segments
 from newsletter.db import get_engine, transaction
 from newsletter.errors import InputError, NewsletterError
 from tests.audience.people import EDITOR, NOW
@@ -126,3 +126,15 @@ def test_what_cannot_be_done_is_refused_with_what_to_do(arguments: list[str]) ->
 
     assert isinstance(result.exception, NewsletterError)
     assert "\n" not in str(result.exception)
+
+
+def test_a_segments_people_are_exported() -> None:
+    newsletter_segment("create", "guests", "tagged vip")
+
+    exported = CliRunner().invoke(exports.command, ["--segment=guests", "--format=jsonl"])
+    refused = CliRunner().invoke(exports.command, ["--segment=guests", "--status=pending"])
+
+    assert [json.loads(line)["email"] for line in exported.stdout.splitlines()] == [
+        "cy@readers.example"
+    ]
+    assert isinstance(refused.exception, InputError)

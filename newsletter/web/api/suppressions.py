@@ -84,7 +84,7 @@ class Suppressions(BaseModel):
 
 class LineProblem(BaseModel):
     line: int
-    reason: str
+    text: str
 
 
 class SuppressionsImported(BaseModel):

@@ -66,11 +66,10 @@ def test_a_reader_hides_a_section_and_sets_nine_with_keys_alone(
     tab_to(page, "[name='section:morning:sport']")
     page.keyboard.press("Space")
     tab_to(page, "#hour")
-    page.keyboard.type("0900")
+    page.keyboard.type("0900AM")  # where clocks count to 24, the letters do nothing
     tab_to(page, "button[name=save]")
     page.keyboard.press("Enter")
-    page.wait_for_timeout(3000); print(page.url[-60:], page.evaluate("document.activeElement.outerHTML")); print([ (e, ) for e in page.evaluate("[...document.querySelectorAll('input')].map(e => e.name+'='+e.value+e.type+' '+e.validationMessage)")])
-    page.wait_for_selector("text=Saved.", timeout=1000)
+    page.wait_for_selector("text=Saved.")
     check(page)
 
     assert page.locator("#hour").input_value() == "09:00"
