@@ -3,7 +3,6 @@
 from functools import cache
 from zoneinfo import available_timezones
 
-
 # The others are abbreviations, or old names for a country.
 _REGIONS = {
     *("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia"),

@@ -403,6 +403,17 @@ def test_b23_who_is_suppressed_gets_nothing(engine: Engine, reason: SuppressionR
     assert requests(engine)[0].answer is RequestAnswer.NOTHING
 
 
+def test_who_left_and_was_forgotten_comes_back_by_a_mail_of_their_own(engine: Engine) -> None:
+    make_list(engine, opt_in=OptIn.SINGLE)
+    block(engine, SuppressionReason.LEFT, list_id=1)
+
+    ask(engine)
+    assert (kinds(engine), status(engine)) == (["confirm"], None)
+
+    press(engine, requests(engine)[0].reference)
+    assert status(engine) is CONFIRMED
+
+
 def test_who_is_suppressed_on_one_list_is_asked_about_the_others(engine: Engine) -> None:
     make_list(engine)
     make_list(engine, "weekly")

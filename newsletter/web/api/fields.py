@@ -18,9 +18,12 @@ Key = Annotated[
 ]
 Line = Annotated[str, StringConstraints(pattern=ONE_LINE, max_length=1000)]
 Text = Annotated[str, StringConstraints(pattern=ONE_LINE, min_length=1, max_length=1000)]
+# With an @ at least: the audience also finds people by number, which is not what is asked here.
 Address = Annotated[
     str,
-    StringConstraints(min_length=3, max_length=254, pattern=r"^[^\x00-\x20\x7f-\x9f]+$"),
+    StringConstraints(
+        min_length=3, max_length=254, pattern=r"^[^\x00-\x20\x7f-\x9f]+@[^\x00-\x20\x7f-\x9f]+$"
+    ),
     Field(description="One bare e-mail address.", examples=["ada@readers.example"]),
 ]
 Language = Annotated[

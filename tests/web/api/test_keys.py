@@ -246,6 +246,17 @@ class TestAKeyForTheDaily:
         with reading(engine) as session:
             assert session.get_one(Subscriber, audience.cy).name == "Cy"
 
+    def test_it_cannot_subscribe_somebody_by_their_number(
+        self, client: TestClient, daily: dict[str, str], keys: Keys
+    ) -> None:
+        """S-09."""
+        number = "000000000003"  # Cy, who is not on its list
+
+        answer = client.post("lists/daily/subscribers", json={"address": number}, headers=daily)
+
+        assert answer.status_code == 422
+        assert client.get("subscribers/3", headers=daily).status_code == 404
+
     def test_it_imports_into_its_list_only_and_sees_no_other_import(
         self, client: TestClient, daily: dict[str, str], admin: dict[str, str]
     ) -> None:
