@@ -1,4 +1,4 @@
-"""Writes the people of a list or a segment to a file, page by page: CSV, or JSON Lines.
+"""Writes the people of a list or a segment to a file: CSV, or JSON Lines.
 
 What a spreadsheet would calculate is written so that it stays text; an import takes the mark off
 again, so that importing an export changes nothing.
@@ -117,30 +117,19 @@ def _write(
     write: Callable[[list[dict[str, Any]]], None],
     on_progress: OnProgress | None,
 ) -> int:
+    """All of one instant: people who come and go meanwhile change nothing of the file."""
     done = 0
     with reading(engine) as session:
         total = session.scalar(_chosen(audience, func.count())) or 0 if on_progress else 0
-    # A page has a transaction of its own: a slow reader of the file must not hold back the vacuum.
-    for people in _pages(engine, audience):
-        write(people)
-        done += len(people)
-        if on_progress is not None:
-            on_progress(done, total)
+        for people in _pages(session, audience):
+            write(people)
+            done += len(people)
+            if on_progress is not None:
+                on_progress(done, total)
     return done
 
 
-def _pages(engine: Engine, audience: Audience) -> Iterator[list[dict[str, Any]]]:
-    after = 0
-    while True:
-        with reading(engine) as session:
-            people = _page(session, audience, after)
-        if not people:
-            return
-        yield people
-        after = people[-1]["id"]
-
-
-def _page(session: Session, audience: Audience, after: int) -> list[dict[str, Any]]:
+def _pages(session: Session, audience: Audience) -> Iterator[list[dict[str, Any]]]:
     columns: list[Any] = [
         Subscriber.id,
         Subscriber.address,
@@ -160,13 +149,13 @@ def _page(session: Session, audience: Audience, after: int) -> list[dict[str, An
         .outerjoin(Zone, Zone.id == Subscriber.zone_id)
         .outerjoin(_EVERYWHERE, _is_suppressed(_EVERYWHERE, EVERYWHERE))
         .outerjoin(_HERE, _is_suppressed(_HERE, audience.list_id))
-        .where(_key(audience) > after)
-        .order_by(_key(audience))
-        .limit(PEOPLE_PER_PAGE)
+        .order_by(Subscriber.id)
+        # One query with a cursor: page by page a segment would be worked out again for each page.
+        .execution_options(yield_per=PEOPLE_PER_PAGE)
     )
-    rows = session.execute(query).all()
-    tags = _tags(session, [row[0] for row in rows])
-    return [_person(row, tags) for row in rows]
+    for rows in session.execute(query).partitions():
+        tags = _tags(session, [row[0] for row in rows])
+        yield [_person(row, tags) for row in rows]
 
 
 def _is_suppressed(entry: type[Suppression], list_id: int | None) -> ColumnElement[bool]:
@@ -184,11 +173,6 @@ def _chosen(audience: Audience, *columns: Any) -> Select[Any]:
     if audience.people is not None:
         query = query.where(Subscriber.id.in_(audience.people))
     return query
-
-
-def _key(audience: Audience) -> Any:
-    # The subscription's own key, so that each page is read off its index.
-    return Subscriber.id if audience.list_id is None else Subscription.subscriber_id
 
 
 def _person(row: Sequence[Any], tags: Mapping[int, list[str]]) -> dict[str, Any]:

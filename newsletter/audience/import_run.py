@@ -138,6 +138,9 @@ class _Run:
             reader = Reader(text, self.job.delimiter)
             merger = Merger(self.job, self.started_at)
             for each in read_slices(reader, self._row_reader(), self.seen, after=self.job.line):
+                if each.last_line <= self.job.line:
+                    self._show_life()
+                    continue
                 self._save(each, merger, stored.taken)
                 yield stored.taken
 
@@ -156,6 +159,14 @@ class _Run:
             is_decoded_strictly=self.job.encoding == UTF_8,
             now=self.started_at,
         )
+
+    def _show_life(self) -> None:
+        """What was imported before is read again, and that may take its minutes too."""
+        with transaction(self.engine) as session:
+            _hold(session, self.job)
+            session.execute(
+                update(Import).where(Import.id == self.job.id).values(alive_at=utc_now())
+            )
 
     def _save(self, each: Slice, merger: Merger, bytes_read: int) -> None:
         with transaction(self.engine) as session:
@@ -191,14 +202,14 @@ class _Run:
 
 
 def read_slices(reader: Reader, rows: RowReader, seen: Seen, *, after: int) -> Iterator[Slice]:
-    """What comes behind the line `after`; what comes before it is only remembered in `seen`."""
+    """The whole file. No slice has lines from both sides of `after`, where an import was broken off:
+    what comes before it was imported then, and is read only to be `seen` again.
+    """
     taken = _Taken(seen)
     for record in reader:
         taken.take(record, rows)
-        if taken.is_full or (record.line == after):
-            each = taken.cut()
-            if record.line > after:
-                yield each
+        if taken.is_full or record.line == after:
+            yield taken.cut()
     if taken.records:
         yield taken.cut()
 

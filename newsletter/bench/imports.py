@@ -25,7 +25,7 @@ from newsletter.clock import utc_now
 from newsletter.db import make_engine, transaction
 from newsletter.errors import NewsletterError
 from newsletter.models import schema
-from newsletter.settings import Settings, read_settings, use_settings
+from newsletter.settings import Settings, read_settings
 from newsletter.stack.postgres import running_postgres
 
 FOR_DURABILITY = {"shared_buffers": "256MB"}
@@ -134,7 +134,6 @@ class System:
         self.settings: Settings = read_settings(
             database_url=url, state_dir=folder, log_level="WARNING"
         )
-        use_settings(self.settings)
         self.engine = make_engine(url)
         schema.upgrade(self.engine)
         with transaction(self.engine) as session:

@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 from sqlalchemy import ColumnElement, CursorResult, Engine, case, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -27,8 +26,6 @@ NEIGHBOURS = 4
 """Who came one after the other lies on one page of every table, so that a few cost little more than
 one; people of one import are not alike in fours, and where whole ranges are, the strata see it."""
 MOST_DRAWN = 100_000
-FEW = 10_000
-"""Up to so many numbers everybody is looked at."""
 SLICE = 20_000
 DEAD_AFTER = timedelta(minutes=2)
 
@@ -52,24 +49,22 @@ class Estimate:
         return self.margin == 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    numbers: list[int]
+    weight: int
+    """How many people each of them stands for; 1: it is everybody."""
+
+
 def estimate(session: Session, segment: Segmented) -> Estimate:
     first, last = _range(session)
     numbers = last - first + 1
-    if numbers <= FEW:
-        audience, people = _look_at(session, segment, list(range(first, last + 1)))
-        return Estimate(people, audience, 0)
     trial = _draw(first, numbers, _TRIAL)
-    taken = session.scalar(select(func.count()).where(among(session, Subscriber.id, trial))) or 0
-    drawn = min(numbers, MOST_DRAWN, math.ceil(SAMPLE * _TRIAL / max(taken, 1)))
-    sample = _draw(first, numbers, drawn)
-    present, matching = _look_at(session, segment, sample)
-    weight = numbers / len(sample)
-    share = matching / len(sample)
-    # Of a share near none or all the sample tells no spread: one more of each is assumed.
-    spread = math.sqrt(max(share * (1 - share), 1 / len(sample)) / len(sample))
-    return Estimate(
-        round(matching * weight), round(present * weight), math.ceil(_SIGMAS * spread * numbers)
-    )
+    taken = session.scalar(select(func.count()).where(among(session, Subscriber.id, trial.numbers)))
+    density = max(taken or 0, 1) / max(len(trial.numbers), 1)
+    sample = _draw(first, numbers, min(math.ceil(SAMPLE / density), MOST_DRAWN))
+    present, matching = _look_at(session, segment, sample.numbers)
+    return Estimate(matching * sample.weight, present * sample.weight, _margin(matching, sample))
 
 
 def ask_for_count(session: Session, segment_id: int, definition: str, *, now: datetime) -> None:
@@ -190,18 +185,30 @@ def _range(session: Session) -> tuple[int, int]:
     return first, last
 
 
-def _draw(first: int, numbers: int, drawn: int) -> list[int]:
-    """About as many numbers, a few neighbours from each stratum, in order, the same every time."""
-    chance = random.Random(drawn)  # noqa: S311  a sample, no secret
-    blocks = math.ceil(numbers / NEIGHBOURS)
-    strata = min(blocks, math.ceil(drawn / NEIGHBOURS))
-    bounds = [stratum * blocks // strata for stratum in range(strata + 1)]
-    begins = [chance.randrange(begin, end) * NEIGHBOURS for begin, end in pairwise(bounds)]
-    return [
-        first + number
-        for begin in begins
-        for number in range(begin, min(begin + NEIGHBOURS, numbers))
-    ]
+def _draw(first: int, numbers: int, wanted: int) -> _Sample:
+    """At least as many if there are so many, a few neighbours from each stratum, in order.
+
+    The strata are of one size, or some people would be likelier to be drawn than others; the last
+    may reach beyond whom there is.
+    """
+    chance = random.Random(wanted)  # noqa: S311  a sample, no secret, and the same every time
+    weight = max(1, numbers // wanted)
+    strata = math.ceil(numbers / (weight * NEIGHBOURS))
+    blocks = [stratum * weight + chance.randrange(weight) for stratum in range(strata)]
+    return _Sample(
+        [first + block * NEIGHBOURS + place for block in blocks for place in range(NEIGHBOURS)],
+        weight,
+    )
+
+
+def _margin(matching: int, sample: _Sample) -> int:
+    if sample.weight == 1:
+        return 0
+    drawn = len(sample.numbers)
+    share = matching / drawn
+    # Of a share near none or all the sample tells no spread: one more of each is assumed.
+    spread = math.sqrt(max(share * (1 - share), 1 / drawn) * drawn)
+    return math.ceil(_SIGMAS * spread * sample.weight)
 
 
 def _look_at(session: Session, segment: Segmented, numbers: list[int]) -> tuple[int, int]:
