@@ -98,14 +98,15 @@ class Merger:
         """`rows` name nobody twice; one who is there already may come again to end their mail."""
         job = self.job
         prepare(session)
-        self._load(session, rows)
+        has_tags = self._load(session, rows)
         _find_suppressed(session, job)
         _find_people(session, job, is_known=True)
         complete_people(session, job, now=self.now)
         if not job.is_dry_run:
             _add_people(session, job, now=self.now)
             _find_people(session, job, is_known=False)
-        tag_people(session, job, now=self.now)
+        if has_tags:
+            tag_people(session, job, now=self.now)
         if not job.is_dry_run:
             _subscribe(session, job)
             _move(session, job)
@@ -113,7 +114,8 @@ class Merger:
             _suppress(session, job)
         return Merged(_lines(session), _statuses(session))
 
-    def _load(self, session: Session, rows: Sequence[Row]) -> None:
+    def _load(self, session: Session, rows: Sequence[Row]) -> bool:
+        """Whether there are tags to put on anybody."""
         domains = self._domains.of(session, {row.domain for row in rows})
         zones = self._zones.of(session, {row.zone for row in rows if row.zone})
         list_id, import_id, now = self.job.list_id, self.job.id, stored_time(self.now)
@@ -149,6 +151,7 @@ class Merger:
                 session,
                 {(row.line, tags[tag]) for row in rows for tag in (*always, *row.tags)},
             )
+        return bool(tags)
 
 
 def source_of(import_id: int) -> str:

@@ -9,19 +9,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.import_merge import Outcome
+from newsletter.audience.import_run import Problem
 from newsletter.audience.rows import Rejection
 from newsletter.models import Import, ImportLine, ImportState, SubscriptionStatus
 
 PROBLEMS_SHOWN = 1_000
 _REJECTIONS = {reason.value for reason in Rejection}
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    line: int
-    field: str
-    reason: Rejection
-    text: str
 
 
 @dataclass(frozen=True, slots=True)

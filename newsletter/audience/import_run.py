@@ -40,8 +40,8 @@ def never() -> bool:
 @dataclass(frozen=True, slots=True)
 class Problem:
     line: int
-    reason: Rejection
     field: str
+    reason: Rejection
     text: str
     """What was wrong, with addresses masked, or an explanation."""
 
@@ -233,12 +233,12 @@ class _Taken:
         self.last_line = record.line
         if isinstance(record, BrokenRecord):
             reason = Rejection.TOO_LONG if record.is_too_long else Rejection.BROKEN_QUOTES
-            self.problems.append(Problem(record.line, reason, "line", ""))
+            self.problems.append(Problem(record.line, "line", reason, ""))
             return
         try:
             row = reader.read(record)
         except RejectedError as error:
-            self.problems.append(Problem(record.line, error.reason, error.field, error.text))
+            self.problems.append(Problem(record.line, error.field, error.reason, error.text))
             return
         first = self.rows.setdefault(row.hash, row)
         if first is not row:
@@ -263,7 +263,7 @@ class _Taken:
         text = f"{mask_address(row.key)} is on line {first_line} already"
         if row.ends_mail:
             text += ", but this one ends mail and counts"
-        self.problems.append(Problem(row.line, Rejection.REPEATED, "address", text))
+        self.problems.append(Problem(row.line, "address", Rejection.REPEATED, text))
 
 
 def _key(row: Row) -> str:

@@ -26,7 +26,7 @@ from newsletter.db import BigId, Json, UtcDateTime
 _TEMPORARY = MetaData()
 
 _FROM_THE_FILE: tuple[Column[Any], ...] = (
-    Column("line", Integer),
+    Column("line", Integer, primary_key=True, autoincrement=False),
     Column("address", String),
     Column("address_key", String),
     Column("address_hash", LargeBinary),

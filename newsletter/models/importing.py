@@ -102,9 +102,7 @@ class ImportLine(Model):
     __tablename__ = "import_line"
 
     id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
-    import_id: Mapped[int] = mapped_column(
-        ForeignKey("import.id", ondelete="CASCADE"), index=True
-    )
+    import_id: Mapped[int] = mapped_column(ForeignKey("import.id", ondelete="CASCADE"), index=True)
     first_line: Mapped[int]
     last_line: Mapped[int]
     outcome: Mapped[str] = mapped_column(String(40))

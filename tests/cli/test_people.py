@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from newsletter.audience.subscribers import find_subscriber
-from newsletter.cli import attributes, lists, subscribers
+from newsletter.cli import attributes, imports, lists, subscribers
 from newsletter.db import get_engine, reading
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import Subscriber
@@ -78,7 +78,9 @@ def test_a_retired_list_takes_no_import() -> None:
     newsletter_list("retire", "daily")
 
     refused = CliRunner().invoke(
-        subscribers.command, ["import", "-", "--list=daily"], input="email\nada@readers.example\n"
+        imports.command,
+        ["-", "--list=daily", "--basis=consent"],
+        input="email\nada@readers.example\n",
     )
 
     assert isinstance(refused.exception, StateError)

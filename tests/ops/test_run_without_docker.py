@@ -108,7 +108,9 @@ def running(installation: Installation, tmp_path: Path) -> Iterator["subprocess.
             stderr=subprocess.STDOUT,
         )
         try:
-            wait_until(lambda: installation.get(installation.web_port, "/health/ready")[0] == 200, log)
+            wait_until(
+                lambda: installation.get(installation.web_port, "/health/ready")[0] == 200, log
+            )
             yield process
         finally:
             process.terminate()

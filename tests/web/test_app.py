@@ -114,7 +114,17 @@ def test_no_other_name_has_a_page(client: TestClient, public_id: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/o/x", "/c/x/1", "/u/x", "/e/x", "/health/live", "/health/ready", "/static/site.css", "/nowhere"],
+    [
+        "/",
+        "/o/x",
+        "/c/x/1",
+        "/u/x",
+        "/e/x",
+        "/health/live",
+        "/health/ready",
+        "/static/site.css",
+        "/nowhere",
+    ],
 )
 def test_every_answer_is_guarded_and_sets_no_cookie(client: TestClient, path: str) -> None:
     """S-32."""

@@ -39,9 +39,7 @@ def upgrade() -> None:
     ):
         op.add_column("domain", column)
     op.create_index("ix_domain_due", "domain", ["expires_at"], unique=False)
-    op.add_column(
-        "subscriber", sa.Column("clicked_at", sa.DateTime(timezone=True), nullable=True)
-    )
+    op.add_column("subscriber", sa.Column("clicked_at", sa.DateTime(timezone=True), nullable=True))
     op.create_index(op.f("ix_subscriber_domain_id"), "subscriber", ["domain_id"], unique=False)
     for name in ("route", "tier"):
         op.add_column(

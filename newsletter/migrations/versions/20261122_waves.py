@@ -98,9 +98,7 @@ def upgrade() -> None:
             "kind", "list_id", "slot_date", name=op.f("uq_alarm_kind_list_id_slot_date")
         ),
     )
-    op.add_column(
-        "batch", sa.Column("wave", sa.SmallInteger(), server_default="0", nullable=False)
-    )
+    op.add_column("batch", sa.Column("wave", sa.SmallInteger(), server_default="0", nullable=False))
     op.add_column("batch", sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=True))
     # Editions under way go on as one wave, from where their planning stands.
     op.execute(
