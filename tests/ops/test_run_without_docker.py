@@ -130,7 +130,7 @@ def test_the_containers_commands_carry_an_edition_from_the_database_to_a_mailbox
         *("--sender-address", "brief@mail.morning.example"),
         *("--postal-address", "1 Press Lane, London"),
     )
-    installation.newsletter("subscribers", "import", str(people), "--list", "morning")
+    installation.newsletter("import", str(people), "--list", "morning", "--basis", "consent")
     edition = installation.newsletter(
         "edition", "create", str(SAMPLE_BRIEFING), "--list", "morning"
     ).strip()
