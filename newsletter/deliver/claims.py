@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from newsletter.db import UtcDateTime
 from newsletter.deliver import warm_up
 from newsletter.deliver.holds import begin_probe, open_holds
-from newsletter.deliver.ledger import Lease, exclude, record
+from newsletter.deliver.ledger import WAITING, Lease, exclude, record, waiting_of
 from newsletter.deliver.outcome import Outcome, Reply
 from newsletter.deliver.routing import (
     Choice,
@@ -91,11 +91,6 @@ class Claim:
 
 
 # Made once: to put one together costs more than to run it.
-_WAITING = (
-    Delivery.edition_id == bindparam("the_edition"),
-    Delivery.batch == bindparam("the_batch"),
-    Delivery.state == DeliveryState.WAITING,
-)
 _OF_THIS_LIST = and_(
     Subscription.subscriber_id == Delivery.subscriber_id,
     Subscription.list_id == Delivery.list_id,
@@ -124,7 +119,7 @@ _LEFT = (
     select(Delivery.subscriber_id, _WHY)
     .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
     .outerjoin(Subscription, _OF_THIS_LIST)
-    .where(*_WAITING, _WHY.is_not(None))
+    .where(*WAITING, _WHY.is_not(None))
 )
 _READERS = (
     select(
@@ -150,7 +145,7 @@ _READERS = (
             Deferral.subscriber_id == Delivery.subscriber_id,
         ),
     )
-    .where(*_WAITING)
+    .where(*WAITING)
     .order_by(Delivery.subscriber_id)
 )
 
@@ -321,7 +316,7 @@ def _routes_by_need(session: Session, now: datetime) -> list[int]:
 
 def who_left(session: Session, lease: Lease) -> dict[int, Reason]:
     """The batch's waiting people who must not be mailed any more, each with the reason."""
-    rows = session.connection().execute(_LEFT, _waiting_of(lease))
+    rows = session.connection().execute(_LEFT, waiting_of(lease))
     return {subscriber_id: Reason(why) for subscriber_id, why in rows}
 
 
@@ -347,7 +342,7 @@ def _mailable(
     """The batch's readers, less those who left since planning and those whose domain takes no mail."""
     readers, left, nowhere = [], {}, []
     for why, takes_mail, joined_at, hidden, *known in session.connection().execute(
-        _READERS, _waiting_of(lease)
+        _READERS, waiting_of(lease)
     ):
         if why is not None:
             left[known[0]] = Reason(why)
@@ -380,7 +375,3 @@ def _with_something_left(
         else:
             kept.append(reader._replace(hidden=hiding.places(reader.hidden)))
     return kept
-
-
-def _waiting_of(lease: Lease) -> dict[str, int]:
-    return {"the_edition": lease.edition_id, "the_batch": lease.batch}

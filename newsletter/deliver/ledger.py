@@ -71,13 +71,19 @@ HELD = (
     Batch.lease_token == bindparam("the_token"),
     Batch.state == BatchState.CLAIMED,
 )
+MAY_GO_ON = and_(
+    or_(Batch.deadline_at.is_(None), Batch.deadline_at > bindparam("now")),
+    exists().where(Edition.id == Batch.edition_id, Edition.state == EditionState.SENDING),
+)
+"""The edition is neither paused nor over, nor is it too late for this batch."""
+WAITING = (
+    Delivery.edition_id == bindparam("the_edition"),
+    Delivery.batch == bindparam("the_batch"),
+    Delivery.state == DeliveryState.WAITING,
+)
 _INTEND = (
     update(Batch)
-    .where(
-        *HELD,
-        or_(Batch.deadline_at.is_(None), Batch.deadline_at > bindparam("now")),
-        exists().where(Edition.id == Batch.edition_id, Edition.state == EditionState.SENDING),
-    )
+    .where(*HELD, MAY_GO_ON)
     .values(
         intent_upto=case(
             (Batch.intent_upto < bindparam("upto"), bindparam("upto", type_=BigInteger)),
@@ -105,11 +111,11 @@ _KEEP = update(Batch).where(*HELD).values(lease_until=bindparam("until"))
 
 
 def held_by(lease: Lease) -> dict[str, Any]:
-    return {
-        "the_edition": lease.edition_id,
-        "the_batch": lease.batch,
-        "the_token": lease.token,
-    }
+    return waiting_of(lease) | {"the_token": lease.token}
+
+
+def waiting_of(lease: Lease) -> dict[str, Any]:
+    return {"the_edition": lease.edition_id, "the_batch": lease.batch}
 
 
 def intend(session: Session, lease: Lease, *, upto: int, now: datetime, extend: timedelta) -> bool:
@@ -263,14 +269,12 @@ def waiting_in(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 
 
 @cache
-def _sent_statement(dialect: str) -> Update:
+def mark_sent(dialect: str) -> Update:
+    """Needs `sent_values`, and the batch as `held_by` names it."""
     return (
         update(Delivery)
         .where(
-            Delivery.edition_id == bindparam("the_edition"),
-            Delivery.batch == bindparam("the_batch"),
-            Delivery.state == DeliveryState.WAITING,
-            among_given(dialect, Delivery.subscriber_id, bindparam("people", type_=String)),
+            *WAITING, among_given(dialect, Delivery.subscriber_id, bindparam("whom", type_=String))
         )
         .values(
             state=DeliveryState.SENT,
@@ -283,20 +287,24 @@ def _sent_statement(dialect: str) -> Update:
     )
 
 
+def sent_values(
+    dialect: str, ids: Sequence[int], *, code: int, revision: int, at: datetime
+) -> dict[str, Any]:
+    return {
+        "whom": given(dialect, ids),
+        "answer": code,
+        "carried": revision,
+        "answered_at": at,
+    }
+
+
 def _mark_sent(
     session: Session, lease: Lease, ids: list[int], *, code: int, revision: int, at: datetime
 ) -> int:
     connection = session.connection()
     dialect = connection.dialect.name
-    values = {
-        "the_edition": lease.edition_id,
-        "the_batch": lease.batch,
-        "people": given(dialect, ids),
-        "answer": code,
-        "carried": revision,
-        "answered_at": at,
-    }
-    return connection.execute(_sent_statement(dialect), values).rowcount
+    values = waiting_of(lease) | sent_values(dialect, ids, code=code, revision=revision, at=at)
+    return connection.execute(mark_sent(dialect), values).rowcount
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,46 +11,33 @@ from sqlalchemy import (
     BigInteger,
     Connection,
     Engine,
-    String,
     and_,
     bindparam,
     case,
     exists,
     func,
-    or_,
     select,
     update,
 )
 
-from newsletter.db import among_given, given
-from newsletter.deliver.ledger import HELD, Lease, held_by, taken_over
-from newsletter.models import Batch, Delivery, DeliveryState, Edition, EditionState
+from newsletter.deliver.ledger import (
+    HELD,
+    MAY_GO_ON,
+    Lease,
+    held_by,
+    mark_sent,
+    sent_values,
+    taken_over,
+)
+from newsletter.models import Batch, Delivery
 
 _held = select(Batch.edition_id).where(*HELD).with_for_update().cte("held")
 _marked = (
-    update(Delivery)
-    .where(
-        Delivery.edition_id == bindparam("the_edition"),
-        Delivery.batch == bindparam("the_batch"),
-        Delivery.state == DeliveryState.WAITING,
-        among_given("postgresql", Delivery.subscriber_id, bindparam("whom", type_=String)),
-        # Locked first: whoever was fenced marks nobody.
-        exists(select(_held.c.edition_id)),
-    )
-    .values(
-        state=DeliveryState.SENT,
-        attempts=Delivery.attempts + 1,
-        code=bindparam("answer"),
-        reason=None,
-        revision=bindparam("carried"),
-        sent_at=bindparam("now"),
-    )
+    mark_sent("postgresql")
+    # Locked first: whoever was fenced marks nobody.
+    .where(exists(select(_held.c.edition_id)))
     .returning(Delivery.subscriber_id)
     .cte("marked")
-)
-_may_go_on = and_(
-    or_(Batch.deadline_at.is_(None), Batch.deadline_at > bindparam("now")),
-    exists().where(Edition.id == Batch.edition_id, Edition.state == EditionState.SENDING),
 )
 _STATEMENT = (
     update(Batch)
@@ -58,7 +45,7 @@ _STATEMENT = (
     .values(
         intent_upto=case(
             (
-                and_(_may_go_on, Batch.intent_upto < bindparam("upto")),
+                and_(MAY_GO_ON, Batch.intent_upto < bindparam("upto")),
                 bindparam("upto", type_=BigInteger),
             ),
             else_=Batch.intent_upto,
@@ -66,7 +53,7 @@ _STATEMENT = (
         lease_until=bindparam("until"),
         sent=Batch.sent + select(func.count()).select_from(_marked).scalar_subquery(),
     )
-    .returning(_may_go_on)
+    .returning(MAY_GO_ON)
 )
 
 
@@ -97,14 +84,8 @@ class SmoothWindows:
             self._connection = self._engine.connect().execution_options(
                 isolation_level="AUTOCOMMIT"
             )
-        values = held_by(lease) | {
-            "whom": given("postgresql", accepted),
-            "answer": code,
-            "carried": revision,
-            "upto": upto,
-            "now": now,
-            "until": now + extend,
-        }
+        values = held_by(lease) | {"upto": upto, "now": now, "until": now + extend}
+        values |= sent_values("postgresql", accepted, code=code, revision=revision, at=now)
         may_go_on: bool | None = self._connection.execute(_STATEMENT, values).scalar_one_or_none()
         if may_go_on is None:
             raise taken_over(lease)
