@@ -140,6 +140,15 @@ class _Run:
     first_message_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """When the first message of an edition was taken, all of it was planned, the last was taken."""
+
+    first_at: float
+    planned_at: float
+    last_at: float
+
+
 def measure(plan: Plan, *, tell: Callable[[str], None]) -> Result:
     """Raises `NewsletterError` when the ledger and the server disagree, or a part fails."""
     with tempfile.TemporaryDirectory(prefix="newsletter-bench-") as name:
@@ -321,7 +330,7 @@ class _Bench:
         pressed_at = time.perf_counter()
         with transaction(self._engine) as session:
             schedule.send_now(session, edition_id, now=utc_now())
-        first_at, last_at = self._watch(processes, edition_id, before)
+        seen = self._watch(processes, edition_id, before)
         status = self._wait_until_over(processes, edition_id)
         cost, main_cost = Cost.of(workers), Cost.of([main])
         threads = ThreadCosts.of(workers).since(threads_before)
@@ -332,14 +341,9 @@ class _Bench:
                 f"the server took {received}: {status}"
             )
             raise NewsletterError(message)
-        with reading(self._engine) as session:
-            edition = session.get_one(Edition, edition_id)
-            assert edition.planned_at is not None
-            assert edition.started_at is not None
-            plan_seconds = (edition.planned_at - edition.started_at).total_seconds()
         sent = others.Sent(
             messages=received,
-            seconds=last_at - first_at,
+            seconds=seen.last_at - seen.first_at,
             cpu_seconds=cost.cpu_seconds - cost_before.cpu_seconds,
             peak_rss_mb=cost.peak_rss_mb,
         )
@@ -347,13 +351,13 @@ class _Bench:
             figures=Figures.of(sent),
             threads=threads,
             celery_cpu_us=(main_cost.cpu_seconds - main_before.cpu_seconds) / received * 1e6,
-            plan_seconds=plan_seconds,
-            first_message_seconds=round(first_at - pressed_at, 2),
+            plan_seconds=round(seen.planned_at - pressed_at, 2),
+            first_message_seconds=round(seen.first_at - pressed_at, 2),
         )
 
-    def _watch(self, processes: Processes, edition_id: int, before: int) -> tuple[float, float]:
-        """When the first and the last message of the edition were taken."""
+    def _watch(self, processes: Processes, edition_id: int, before: int) -> _Seen:
         first_at: float | None = None
+        planned_at: float | None = None
         last_count, moved_at = before, time.perf_counter()
         while True:
             now, count = time.perf_counter(), self._taken(edition_id)
@@ -361,13 +365,20 @@ class _Bench:
                 first_at = now
             if count != last_count:
                 last_count, moved_at = count, now
-            if first_at is not None and count - before >= self._plan.readers:
-                return first_at, now
+            if planned_at is None and self._is_planned(edition_id):
+                planned_at = now
+            if first_at and planned_at and count - before >= self._plan.readers:
+                return _Seen(first_at, planned_at, last_at=now)
             if now - moved_at > NO_PROGRESS_SECONDS:
                 processes.require_alive()
                 message = f"nothing moves any more at {count - before} messages"
                 raise NewsletterError(message)
             time.sleep(LOOK_SECONDS if self._plan.peer is None else LEDGER_LOOK_SECONDS)
+
+    def _is_planned(self, edition_id: int) -> bool:
+        # The row says when the planner that planned the last delivery began.
+        with reading(self._engine) as session:
+            return session.get_one(Edition, edition_id).planned_at is not None
 
     def _wait_until_over(self, processes: Processes, edition_id: int) -> EditionStatus:
         deadline = time.monotonic() + NO_PROGRESS_SECONDS
