@@ -6,9 +6,12 @@ NewsletterError
 │   ├── AddressError        not an e-mail address we can send to
 │   └── TokenError          a link that we did not make, or that was altered
 ├── NotFoundError           no such list, edition, transport …
+├── ForbiddenError          whoever asks may not do that
+│   └── StaleError          they may, once they have shown again who they are
 ├── StateError              the thing exists but is in no state for that
 ├── RenderError             a template or the inliner lost something; nothing was sent
 ├── DnsError                no name server answers
+├── FetchError              another web server did not give what we asked it for; the message says why
 ├── DisarmedError           the database has forgotten what was sent; an admin must arm it
 └── FencedError             another process has taken over this batch; stop at once
 """
@@ -38,6 +41,14 @@ class NotFoundError(NewsletterError):
     pass
 
 
+class ForbiddenError(NewsletterError):
+    pass
+
+
+class StaleError(ForbiddenError):
+    pass
+
+
 class StateError(NewsletterError):
     pass
 
@@ -47,6 +58,10 @@ class RenderError(NewsletterError):
 
 
 class DnsError(NewsletterError):
+    pass
+
+
+class FetchError(NewsletterError):
     pass
 
 

@@ -102,6 +102,10 @@ class Settings(BaseSettings):
     """Where a worker's main process answers scrapes; None: nowhere."""
     trusted_proxies: str | None = None
     """Whose X-Forwarded-For is believed; addresses or networks, comma separated."""
+    fetch_private: str | None = None
+    """Networks that feeds, pages and alarm addresses may lie in, besides the public ones, on any port;
+    comma separated.
+    """
     signups_per_hour: int = Field(default=1000, ge=1)
     """Over all forms and web processes; one form alone takes half of them."""
     keep_unsubscribed_months: int = Field(default=24, ge=0, le=1200)
@@ -150,6 +154,7 @@ class Settings(BaseSettings):
         "metrics_token",
         "metrics_port",
         "trusted_proxies",
+        "fetch_private",
         "clock_shift_path",
         mode="before",
     )
@@ -173,6 +178,17 @@ class Settings(BaseSettings):
                 ip_network(each.strip() or "::1", strict=False)
         except ValueError as error:
             message = "write addresses or networks, as in 127.0.0.1,10.0.0.0/8"
+            raise ValueError(message) from error
+        return value
+
+    @field_validator("fetch_private")
+    @classmethod
+    def _check_fetch_private(cls, value: str | None) -> str | None:
+        try:
+            for each in (value or "").split(","):
+                ip_network(each.strip() or "::1")
+        except ValueError as error:
+            message = "write networks, as in 10.20.0.0/16,fd12::/48"
             raise ValueError(message) from error
         return value
 

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from newsletter import metrics
-from newsletter.audience.importing import run_waiting
+from newsletter.audience.import_work import run_waiting
 from newsletter.clock import utc_now
 from newsletter.db import get_engine
 from newsletter.deliver.post_office import PostOffice

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import mask_address
+from newsletter.audience.figures import moves_between, note_moves
 from newsletter.audience.history import Origin
 from newsletter.audience.lists import refuse_retired
 from newsletter.audience.suppression import is_suppressed
@@ -82,6 +83,7 @@ def subscribe(
     if before is SubscriptionStatus.UNSUBSCRIBED:
         subscription.joined_at, subscription.left_at = now, None
     subscription.status = after
+    note_moves(session, mailing_list.id, moves_between(before, after), at=now)
     _keep_evidence(session, subscription, origin=origin, evidence=evidence, now=now)
     session.flush()
     return subscription
@@ -127,18 +129,18 @@ def _end(
     at: datetime,
     evidence: Mapping[str, Any],
 ) -> bool:
-    ended = session.execute(
-        update(Subscription)
-        .where(
-            Subscription.list_id == list_id,
-            Subscription.subscriber_id == subscriber_id,
-            Subscription.status != SubscriptionStatus.UNSUBSCRIBED,
-        )
-        .values(status=SubscriptionStatus.UNSUBSCRIBED, left_at=at)
-        .returning(Subscription.subscriber_id)
-    ).one_or_none()
-    if ended is None:
+    here = (
+        Subscription.list_id == list_id,
+        Subscription.subscriber_id == subscriber_id,
+        Subscription.status != SubscriptionStatus.UNSUBSCRIBED,
+    )
+    before = session.scalar(select(Subscription.status).where(*here).with_for_update())
+    if before is None:
         return False
+    session.execute(
+        update(Subscription).where(*here).values(status=SubscriptionStatus.UNSUBSCRIBED, left_at=at)
+    )
+    note_moves(session, list_id, moves_between(before, SubscriptionStatus.UNSUBSCRIBED), at=at)
     session.add(
         ConsentEvent(
             subscriber_id=subscriber_id,

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable
 
 import zstandard
-from sqlalchemy import Engine, delete, insert, select
+from sqlalchemy import Engine, delete, exists, insert, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.import_encoding import Encoding, EncodingFinder
@@ -52,6 +52,10 @@ def store(engine: Engine, import_id: int, chunks: Iterable[bytes]) -> FileFacts:
 
 def forget(session: Session, import_id: int) -> None:
     session.execute(delete(ImportChunk).where(ImportChunk.import_id == import_id))
+
+
+def is_kept(session: Session, import_id: int) -> bool:
+    return bool(session.scalar(select(exists().where(ImportChunk.import_id == import_id))))
 
 
 class StoredFile(io.RawIOBase):

@@ -28,9 +28,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from newsletter.audience.directory import Numbers
+from newsletter.audience.figures import Moves, moves_between, note_moves
 from newsletter.audience.import_complete import complete_people, tag_people
 from newsletter.audience.import_staging import load_rows, load_tags, prepare, staged
 from newsletter.audience.rows import Row, stored_time
+from newsletter.audience.suppression import OBJECTIONS
 from newsletter.db import among, insert_or_ignore
 from newsletter.models import (
     EVERYWHERE,
@@ -108,8 +110,9 @@ class Merger:
         if has_tags:
             tag_people(session, job, now=self.now)
         if not job.is_dry_run:
-            _subscribe(session, job)
-            _move(session, job)
+            moves = _subscribe(session, job)
+            moves += _move(session, job)
+            note_moves(session, job.list_id, moves, at=self.now)
             _keep_evidence(session, job, now=self.now)
             _suppress(session, job)
         return Merged(_lines(session), _statuses(session))
@@ -222,7 +225,7 @@ def _is_new() -> ColumnElement[bool]:
     )
 
 
-def _subscribe(session: Session, job: Import) -> None:
+def _subscribe(session: Session, job: Import) -> Moves:
     columns: dict[str, ColumnElement[Any]] = {
         "list_id": literal(job.list_id),
         "subscriber_id": staged.c.subscriber_id,
@@ -232,11 +235,18 @@ def _subscribe(session: Session, job: Import) -> None:
         "left_at": staged.c.left_at,
         "import_id": literal(job.id),
     }
-    session.execute(
-        insert_or_ignore(session, Subscription).from_select(
-            list(columns),
-            select(*columns.values()).where(_is_new()).order_by(staged.c.subscriber_id),
+    made = Counter(
+        session.scalars(
+            insert_or_ignore(session, Subscription)
+            .from_select(
+                list(columns),
+                select(*columns.values()).where(_is_new()).order_by(staged.c.subscriber_id),
+            )
+            .returning(Subscription.status)
         )
+    )
+    return Moves(
+        imported=made[SubscriptionStatus.CONFIRMED], pending=made[SubscriptionStatus.PENDING]
     )
 
 
@@ -251,25 +261,39 @@ def _may_move() -> ColumnElement[bool]:
     )
 
 
-def _move(session: Session, job: Import) -> None:
+def _move(session: Session, job: Import) -> Moves:
+    moves = Moves()
     if not session.scalar(select(exists().where(_may_move()))):
-        return
-    moved = session.scalars(
+        return moves
+    # Looked at once more, and locked: what they are now is what the list's figures change by.
+    before = session.execute(
+        select(Subscription.subscriber_id, Subscription.status, staged.c.status)
+        .join(staged, Subscription.subscriber_id == staged.c.subscriber_id)
+        .where(
+            Subscription.list_id == job.list_id,
+            Subscription.status < staged.c.status,
+            _may_move(),
+        )
+        .with_for_update(of=Subscription)
+    ).all()
+    for _, was, becomes in before:
+        moves += moves_between(was, SubscriptionStatus(becomes))
+    moves.imported, moves.joined = moves.joined, 0
+    moved = [subscriber_id for subscriber_id, _, _ in before]
+    session.execute(
         update(Subscription)
         .where(
             Subscription.list_id == job.list_id,
             Subscription.subscriber_id == staged.c.subscriber_id,
-            # Asked again: they may have left since they were looked up.
-            Subscription.status < staged.c.status,
-            _may_move(),
+            among(session, staged.c.subscriber_id, moved),
         )
         .values(status=staged.c.status, left_at=staged.c.left_at)
-        .returning(Subscription.subscriber_id)
         .execution_options(synchronize_session=False)
-    ).all()
+    )
     session.execute(
         update(staged).where(among(session, staged.c.subscriber_id, moved)).values(is_moved=true())
     )
+    return moves
 
 
 def _keep_evidence(session: Session, job: Import, *, now: datetime) -> None:
@@ -298,6 +322,7 @@ def _suppress(session: Session, job: Import) -> None:
         "reason": staged.c.suppression,
         "source": literal(source_of(job.id)),
         "created_at": staged.c.suppressed_at,
+        "import_id": literal(job.id),
     }
     session.execute(
         insert_or_ignore(session, Suppression).from_select(
@@ -306,6 +331,22 @@ def _suppress(session: Session, job: Import) -> None:
             .where(staged.c.suppression.is_not(None))
             .order_by(staged.c.address_hash),
         )
+    )
+    session.execute(
+        update(Suppression)
+        .where(
+            Suppression.address_hash == staged.c.address_hash,
+            Suppression.list_id == staged.c.scope,
+            Suppression.reason.not_in(OBJECTIONS),
+            staged.c.suppression.in_([reason.value for reason in OBJECTIONS]),
+        )
+        .values(
+            reason=staged.c.suppression,
+            source=source_of(job.id),
+            # Where another had said something already, undoing this import must leave it.
+            import_id=case((Suppression.import_id == job.id, job.id)),
+        )
+        .execution_options(synchronize_session=False)
     )
 
 

@@ -19,6 +19,7 @@ from newsletter.audience.import_merge import LEFT, Merged, Merger
 from newsletter.audience.import_seen import Seen
 from newsletter.audience.presets import preset_called
 from newsletter.audience.rows import RejectedError, Rejection, Row, RowReader
+from newsletter.audience.suppression import OBJECTIONS
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.errors import FencedError, InputError, StateError
@@ -112,7 +113,7 @@ def _end(engine: Engine, job: Import, state: ImportState, *, error: str = "") ->
             .values(state=state, error=error, alive_at=now, ended_at=now)
             .returning(Import.id)
         ).one_or_none()
-        if ended is not None:
+        if ended is not None and not (job.is_dry_run and state is ImportState.DONE):
             chunks.forget(session, job.id)
     return state
 
@@ -279,11 +280,22 @@ def _join(first: Row, repeat: Row) -> Row:
     if not repeat.ends_mail:
         return first
     has_left = repeat.status == LEFT
+    stronger = max(first, repeat, key=_strength)
     return first._replace(
         status=max(first.status, repeat.status),
         left_at=repeat.left_at if has_left and first.status != LEFT else first.left_at,
-        suppression=first.suppression or repeat.suppression,
-        suppressed_at=first.suppressed_at or repeat.suppressed_at,
+        suppression=stronger.suppression,
+        suppressed_at=stronger.suppressed_at,
+        is_suppressed_everywhere=stronger.is_suppressed_everywhere,
+    )
+
+
+def _strength(row: Row) -> tuple[bool, bool, bool]:
+    """The person's own word counts more than a server's, wherever it stands."""
+    return (
+        row.suppression is not None,
+        row.suppression in OBJECTIONS,
+        row.is_suppressed_everywhere,
     )
 
 

@@ -6,13 +6,13 @@ row. Nobody who left comes back, nothing that a person set is overwritten, and i
 file again changes nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import PurePath
 from typing import IO
 
-from sqlalchemy import Engine, and_, or_, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience import import_chunks as chunks
@@ -30,7 +30,7 @@ from newsletter.audience.rows import STATUS_WORDS
 from newsletter.audience.tags import read_tag
 from newsletter.db import reading, transaction
 from newsletter.errors import NotFoundError, StateError
-from newsletter.models import Import, ImportState, LegalBasis, MailingList
+from newsletter.models import Import, ImportLine, ImportState, LegalBasis, MailingList
 from newsletter.queue import Job, enqueue_after_commit
 
 LONGEST_FILE_NAME = 200
@@ -38,9 +38,6 @@ LONGEST_NOTE = 500
 MOST_ON_A_PAGE = 500
 EXAMPLES = 3
 NO_PRESET = "none"
-DEAD_AFTER = timedelta(minutes=2)
-FORGOTTEN_AFTER = timedelta(days=7)
-"""A file that nobody confirmed, or that was broken off and not resumed, is not kept for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +139,13 @@ def inspect_file(engine: Engine, import_id: int, plan: ImportPlan) -> Inspection
 def start_import(engine: Engine, import_id: int, plan: ImportPlan) -> Import:
     """Confirm how a received file is read, and let it run.
 
-    In the background a worker takes it; otherwise whoever started it calls `run_import`. Raises
+    In the background a worker takes it; otherwise whoever started it calls `run_import`. After a
+    dry run it is started anew, with another plan if need be, as long as its file is kept. Raises
     `InputError`, `NotFoundError`, and `StateError` when it was started before.
     """
     with transaction(engine) as session:
         job = get_import(session, import_id, is_locked=True)
-        if job.state is not ImportState.RECEIVED:
-            message = f"Import {job.id} was started already: it is {job.state}."
-            raise StateError(message)
+        _begin_anew(session, job)
         refuse_retired(session.get_one(MailingList, job.list_id))
         _read_as(engine, session, job, plan)
         job.basis = plan.basis
@@ -182,6 +178,7 @@ def import_file(
     )
     start_import(engine, import_id, plan)
     run_import(engine, import_id, on_progress=on_progress)
+    forget_file(engine, import_id)
     with reading(engine) as session:
         return report_of(session, import_id)
 
@@ -215,31 +212,6 @@ def cancel_import(engine: Engine, import_id: int, *, now: datetime) -> Import:
     return job
 
 
-def run_waiting(engine: Engine, *, now: datetime, should_stop: Callable[[], bool]) -> None:
-    """What a worker does: every import that waits for one, and those whose worker has died."""
-    _forget_files(engine, now=now)
-    while not should_stop():
-        with reading(engine) as session:
-            import_id = session.scalar(
-                select(Import.id)
-                .where(
-                    Import.is_background,
-                    or_(
-                        Import.state == ImportState.WAITING,
-                        and_(
-                            Import.state == ImportState.RUNNING,
-                            Import.alive_at < now - DEAD_AFTER,
-                        ),
-                    ),
-                )
-                .order_by(Import.id)
-                .limit(1)
-            )
-        if import_id is None:
-            return
-        run_import(engine, import_id, should_stop=should_stop)
-
-
 def get_import(session: Session, import_id: int, *, is_locked: bool = False) -> Import:
     """Raises `NotFoundError`."""
     found = session.get(Import, import_id, with_for_update=is_locked)
@@ -249,33 +221,43 @@ def get_import(session: Session, import_id: int, *, is_locked: bool = False) -> 
     return found
 
 
-def list_imports(session: Session, *, before: int | None = None, limit: int = 50) -> list[Import]:
-    """The newest first; those with a smaller number than `before`."""
+def list_imports(
+    session: Session,
+    *,
+    before: int | None = None,
+    limit: int = 50,
+    list_ids: Collection[int] | None = None,
+) -> list[Import]:
+    """The newest first; those with a smaller number than `before`, into these lists or any."""
     query = select(Import).order_by(Import.id.desc()).limit(min(limit, MOST_ON_A_PAGE))
+    if list_ids is not None:
+        query = query.where(Import.list_id.in_(list_ids))
     if before is not None:
         query = query.where(Import.id < before)
     return list(session.scalars(query))
 
 
-def _forget_files(engine: Engine, *, now: datetime) -> None:
-    """Cancel what nobody went on with: the file holds people's data."""
+def is_open(session: Session, job: Import) -> bool:
+    """Whether it can be started: for the first time, or after a dry run whose file is still kept."""
+    if job.state is ImportState.DONE and job.is_dry_run:
+        return chunks.is_kept(session, job.id)
+    return job.state is ImportState.RECEIVED
+
+
+def forget_file(engine: Engine, import_id: int) -> None:
+    """For good: after a dry run that nothing is to follow."""
     with transaction(engine) as session:
-        for job in session.scalars(
-            select(Import).where(
-                Import.created_at < now - FORGOTTEN_AFTER,
-                or_(
-                    Import.state == ImportState.RECEIVED,
-                    and_(
-                        Import.state.in_((ImportState.WAITING, ImportState.RUNNING)),
-                        or_(Import.alive_at.is_(None), Import.alive_at < now - FORGOTTEN_AFTER),
-                    ),
-                ),
-            )
-        ):
-            job.state = ImportState.CANCELLED
-            job.token += 1
-            job.ended_at = now
-            chunks.forget(session, job.id)
+        chunks.forget(session, import_id)
+
+
+def _begin_anew(session: Session, job: Import) -> None:
+    if not is_open(session, job):
+        message = f"Import {job.id} was started already: it is {job.state}."
+        raise StateError(message)
+    session.execute(delete(ImportLine).where(ImportLine.import_id == job.id))
+    job.outcomes, job.statuses = {}, {}
+    job.line, job.bytes_read, job.error = 0, 0, ""
+    job.started_at = job.alive_at = job.ended_at = None
 
 
 def _read_as(engine: Engine, session: Session, job: Import, plan: ImportPlan) -> None:

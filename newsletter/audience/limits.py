@@ -3,7 +3,6 @@
 How often one address is mailed is not decided here but where mail is made, from the rows.
 """
 
-import ipaddress
 import logging
 import time
 from collections.abc import Iterable
@@ -15,6 +14,7 @@ from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from newsletter.accounts.networks import network_of
 from newsletter.redis import PREFIX
 
 logger = logging.getLogger(__name__)
@@ -62,16 +62,6 @@ class SignupLimits:
                 cause = type(error.storage_error).__name__
                 logger.warning("sign-up limits go on alone", extra={"error": cause})
         return _hit(self._own, [(_part(item), what, which) for item, what, which in wanted])
-
-
-def network_of(ip: str) -> str:
-    """What one person is assumed to have at hand: 256 addresses of IPv4, a /64 of IPv6."""
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return "nowhere"
-    bits = 24 if address.version == 4 else 64
-    return str(ipaddress.ip_network((address, bits), strict=False))
 
 
 def _hit(limiter: RateLimiter, wanted: Iterable[_Wanted]) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Update, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.audience.consent import remove_from_list, subscribe
+from newsletter.audience.figures import Moves, note_moves
 from newsletter.audience.history import Origin
 from newsletter.audience.sections import hidden_among, sections_of, set_hidden_sections
 from newsletter.audience.subscribers import (
@@ -165,6 +166,7 @@ def undo_leaving(session: Session, ref: UndoRef, *, now: datetime) -> bool:
     ).one_or_none()
     if restored is None:
         return False
+    note_moves(session, ref.list_id, Moves(left=-1), at=ref.left_at)
     session.add(
         ConsentEvent(
             subscriber_id=ref.subscriber_id,

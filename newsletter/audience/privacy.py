@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, CursorResult, Delete, delete, or_, select,
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash, parse_address
+from newsletter.audience.figures import moves_between, note_moves
 from newsletter.audience.privacy_remains import anonymise, blank_replies, editions_under_way
 from newsletter.audience.privacy_subjects import SUBJECTS, Traces
 from newsletter.audience.subscribers import get_subscriber
@@ -177,6 +178,7 @@ def _remove(session: Session, traces: Traces, now: datetime) -> Erased:
     _count(session, delete(RecipientOfTests).where(RecipientOfTests.pattern.in_(traces.addresses)))
     _blank_reports(session, traces)
     blank_replies(session, [traces.subscriber_id])
+    _note_moves(session, traces.subscriber_id, now)
     # Whatever hangs on the person goes with them: subscriptions, consents, changes, tags.
     _count(session, delete(Subscriber).where(Subscriber.id == traces.subscriber_id))
     session.expire_all()
@@ -192,6 +194,16 @@ def _remove(session: Session, traces: Traces, now: datetime) -> Erased:
         under_way=tuple(sorted({edition_id for edition_id, _ in under_way})),
         open_imports=_open_imports(session),
     )
+
+
+def _note_moves(session: Session, subscriber_id: int, now: datetime) -> None:
+    """Their lists have one person less; when and why is no longer anybody's."""
+    for list_id, status in session.execute(
+        select(Subscription.list_id, Subscription.status).where(
+            Subscription.subscriber_id == subscriber_id
+        )
+    ):
+        note_moves(session, list_id, moves_between(status, None), at=now)
 
 
 def _forget_mails(session: Session, traces: Traces) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import select, tuple_, update
+from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash
@@ -92,9 +92,9 @@ def keep_suppressions(session: Session, entries: Collection[NewSuppression]) -> 
         for entry in sorted(entries, key=_key)
     ]
     new = {(row[0], row[1]) for row in session.connection().execute(insert, rows)}
-    _strengthen(
-        session, [entry for entry in entries if (entry.address_hash, entry.list_id) not in new]
-    )
+    known = [entry for entry in entries if (entry.address_hash, entry.list_id) not in new]
+    _strengthen(session, known)
+    _uphold(session, known)
     return len(new)
 
 
@@ -183,7 +183,7 @@ def _read_place(text: str) -> tuple[datetime, bytes, int]:
 
 
 def _strengthen(session: Session, entries: Collection[NewSuppression]) -> None:
-    """Where an entry was made by a machine or an admin, the person's own word takes its place."""
+    """Where a machine, an admin or a file made an entry, the person's own word takes its place."""
     for entry in entries:
         if entry.reason in OBJECTIONS:
             session.execute(
@@ -191,11 +191,28 @@ def _strengthen(session: Session, entries: Collection[NewSuppression]) -> None:
                 .where(
                     Suppression.address_hash == entry.address_hash,
                     Suppression.list_id == entry.list_id,
-                    Suppression.reason.not_in(OBJECTIONS),
+                    or_(Suppression.reason.not_in(OBJECTIONS), Suppression.import_id.is_not(None)),
                 )
                 .values(reason=entry.reason, source=entry.source[:LONGEST_SOURCE])
                 .execution_options(synchronize_session="fetch")
             )
+
+
+def _uphold(session: Session, entries: Collection[NewSuppression]) -> None:
+    """What an import's file said is said by others too now: undoing the import leaves it."""
+    for list_id in sorted({entry.list_id for entry in entries}):
+        session.execute(
+            update(Suppression)
+            .where(
+                Suppression.list_id == list_id,
+                Suppression.address_hash.in_(
+                    [entry.address_hash for entry in entries if entry.list_id == list_id]
+                ),
+                Suppression.import_id.is_not(None),
+            )
+            .values(import_id=None)
+            .execution_options(synchronize_session="fetch")
+        )
 
 
 def _hash(address_or_hash: Address | bytes) -> bytes:

@@ -4,7 +4,7 @@ import getpass
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import IO, Any
 
 import click
@@ -12,12 +12,13 @@ import click
 from newsletter.audience.import_archives import is_zip, members_of, read_member, unpacked
 from newsletter.audience.import_report import ImportReport, report_of, write_report
 from newsletter.audience.import_run import run_import
-from newsletter.audience.import_undo import undo_import
+from newsletter.audience.import_undo import Undone, run_undoing, start_undoing, undone_of
 from newsletter.audience.importing import (
     MOST_ON_A_PAGE,
     ImportPlan,
     Inspection,
     cancel_import,
+    forget_file,
     get_import,
     inspect_file,
     list_imports,
@@ -198,21 +199,24 @@ def resume_command(import_id: int, background: bool, as_json: bool) -> None:
 
 @command.command("undo")
 @click.argument("import_id", metavar="ID", type=click.IntRange(1))
+@click.option("--background", is_flag=True, help="Let a worker do it.")
 @json_option
-def undo_command(import_id: int, as_json: bool) -> None:
+def undo_command(import_id: int, background: bool, as_json: bool) -> None:
     """Take import ID back: remove what it alone made; what people did since stays."""
-    undone = undo_import(get_engine(), import_id, by=getpass.getuser(), now=utc_now())
-    if as_json:
-        write_json(
-            {
-                "people": undone.people,
-                "subscriptions": undone.subscriptions,
-                "tags": undone.tags,
-                "suppressions": undone.suppressions,
-            }
-        )
+    by = getpass.getuser()
+    start_undoing(get_engine(), import_id, by=by, now=utc_now(), is_background=background)
+    if background:
+        click.echo(f"Import {import_id} waits for a worker to undo it.", err=True)
         return
-    click.echo(
+    undone = run_undoing(get_engine(), import_id, now=utc_now())
+    if as_json:
+        write_json(asdict(undone))
+        return
+    click.echo(_words_of(undone))
+
+
+def _words_of(undone: Undone) -> str:
+    return (
         f"Removed {undone.subscriptions:,} subscriptions, {undone.people:,} people of whom nothing "
         f"else is known, {undone.tags:,} tags and {undone.suppressions:,} suppressions."
     )
@@ -285,6 +289,8 @@ def _run(import_id: int) -> None:
     except KeyboardInterrupt:
         message = f"Broken off. It goes on with: newsletter import resume {import_id}"
         raise StateError(message) from None
+    # The file is at hand, should the dry run be followed by an import.
+    forget_file(get_engine(), import_id)
     if state is ImportState.FAILED:
         raise InputError(_report(import_id).error)
 
@@ -317,6 +323,8 @@ def _show_job(job: Import) -> None:
         click.echo(f"  basis: {job.basis}{f' ({job.note})' if job.note else ''}")
     if job.error:
         click.echo(f"  {job.error}")
+    if job.undone_by:
+        click.echo(f"  {_words_of(undone_of(job))}")
 
 
 def _show_all(reports: list[ImportReport], *, as_json: bool) -> None:
@@ -361,6 +369,8 @@ def _job_as_dict(job: Import) -> dict[str, Any]:
         "error": job.error,
         "created_at": job.created_at.isoformat(),
         "ended_at": job.ended_at.isoformat() if job.ended_at else None,
+        "undone_by": job.undone_by,
+        "undone": asdict(undone_of(job)),
     }
 
 

@@ -30,12 +30,21 @@ class Finding:
     column: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A part of the text that no part of the briefing was made of; it can be put back."""
+
+    text: str
+    line: int
+
+
 @dataclass(slots=True)
 class Findings:
     """Collects findings in any order; a text with thousands of one kind reports the first few."""
 
     MOST_OF_A_KIND = 50
 
+    _aside: list[SetAside] = field(default_factory=list)
     _found: list[Finding] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
 
@@ -47,6 +56,12 @@ class Findings:
 
     def hint(self, code: str, message: str, place: Place | None = None) -> None:
         self._add(code, Severity.HINT, message, place)
+
+    def set_aside(self, text: str, place: Place) -> None:
+        self._aside.append(SetAside(text, place.line))
+
+    def aside_in_reading_order(self) -> tuple[SetAside, ...]:
+        return tuple(sorted(self._aside, key=lambda aside: aside.line))
 
     def in_reading_order(self) -> tuple[Finding, ...]:
         return tuple(sorted(self._found, key=lambda found: (found.line or 0, found.column or 0)))

@@ -13,7 +13,8 @@ REJECTED = frozenset(
 UNWELCOME = frozenset({ReplyClass.BLOCK_REPUTATION, ReplyClass.BLOCK_AUTH})
 FEW, MANY = 50, 200
 MOST_REJECTED_OF_FEW, MOST_REJECTED_OF_MANY = 0.20, 0.05
-FIRST = 20
+FEWEST_UNSENDABLE = 3
+"""What is odd about one reader or two is not the edition's fault (F-28)."""
 MOST_UNSENDABLE = 0.005
 FEWEST_DEFERRED = 50
 MOST_DEFERRED = 0.30
@@ -52,10 +53,8 @@ def edition_is_rejected(*, rejected: int, people: int) -> bool:
 
 
 def edition_is_broken(*, unsendable: int, people: int) -> bool:
-    """R-46: one of the first messages could not be made, or too many of the later ones."""
-    if people <= FIRST:
-        return unsendable > 0
-    return unsendable > people * MOST_UNSENDABLE
+    """R-46: too many messages could not be made, though one for a sample reader could (`proof`)."""
+    return unsendable >= FEWEST_UNSENDABLE and unsendable > people * MOST_UNSENDABLE
 
 
 def route_defers(last_minutes: Counted) -> bool:

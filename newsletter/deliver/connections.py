@@ -26,6 +26,7 @@ class Connections:
     def __init__(self, open_one: Opener = SmtpConnection.open) -> None:
         self._open_one = open_one
         self._opened: WeakSet[MailConnection] = WeakSet()
+        self._counted = 0
         self._idle: dict[Endpoint, list[MailConnection]] = defaultdict(list)
         self._closing: asyncio.TimerHandle | None = None
         self._goodbyes: set[asyncio.Task[None]] = set()
@@ -55,6 +56,10 @@ class Connections:
         loop = asyncio.get_running_loop()
         self._closing = loop.call_later(IDLE_SECONDS, self._close_idle)
 
+    def idle(self, endpoint: Endpoint) -> int:
+        """How many are open to it and carry nothing; to be asked from any thread."""
+        return len(self._idle.get(endpoint, ()))
+
     def keep(self, endpoint: Endpoint, *, most: int) -> None:
         """Part with the idle connections to `endpoint` beyond `most`."""
         idle = self._idle[endpoint]
@@ -82,7 +87,10 @@ class Connections:
         self._count()
 
     def _count(self) -> None:
-        CONNECTIONS.set(sum(connection.is_usable for connection in self._opened))
+        # Not set: a process may have several of these.
+        usable = sum(connection.is_usable for connection in self._opened)
+        CONNECTIONS.inc(usable - self._counted)
+        self._counted = usable
 
     def _stop_closing(self) -> None:
         if self._closing is not None:

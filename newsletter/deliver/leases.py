@@ -92,7 +92,7 @@ class Leases:
         pause = meter.next_at - now
         busy_ms = int(pause * 1000) if pause >= SHORTEST_PAUSE_SECONDS else 0
         if not meter.people:
-            return meter.connections, 0, 0, meter.per_second, 0, busy_ms
+            return meter.connections, meter.idle, meter.idle, meter.per_second, 0, busy_ms
         wanted = min(meter.connections, meter.lanes, meter.people)
         return (
             meter.connections,

@@ -40,6 +40,8 @@ class Meter:
     """Connections that this process could use."""
     depth: int = 1
     """Messages on each connection: two when one's envelope rides behind the other's content."""
+    idle: int = 0
+    """Connections that were left open behind the last batch."""
 
     slots: int = 0
     share: float = 0.0

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.deliver import system_mail
-from newsletter.deliver.connections import Connections
+from newsletter.deliver.connections import OPENERS, Connections
 from newsletter.deliver.outcome import Reply
 from newsletter.deliver.single import send_single
 from newsletter.deliver.system_letters import Outgoing, write
@@ -51,7 +51,7 @@ class PostOffice:
         self._settings = settings
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._tokens = Tokens(settings.secret_keys)
-        self._connections = Connections()
+        self._connections = Connections(OPENERS[settings.smtp_client])
         self._lanes: set[asyncio.Task[None]] = set()
         self._is_closing = False
         self._loop = uvloop.new_event_loop()

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,14 +22,16 @@ from sqlalchemy.exc import DBAPIError
 
 from newsletter.clock import is_steady, utc_now
 from newsletter.db import reading, transaction
-from newsletter.deliver import claims
+from newsletter.deliver import claims, warm_up
 from newsletter.deliver.batch_gate import BatchGate
 from newsletter.deliver.batch_run import BatchRun, Wire
 from newsletter.deliver.claims import Claim
 from newsletter.deliver.connections import OPENERS, Connections
 from newsletter.deliver.epoch import close_drain, count_claim, disarm, note
-from newsletter.deliver.holds import pause_held_editions
+from newsletter.deliver.holds import Trip, end_probe, hold, pause_held_editions
 from newsletter.deliver.journal import FOLDER, Journal
+from newsletter.deliver.ledger import give_back
+from newsletter.deliver.proof import proven
 from newsletter.deliver.readiness import has_room, is_read_only
 from newsletter.deliver.recovery import recover
 from newsletter.deliver.reply_rules import rules_of
@@ -36,11 +39,10 @@ from newsletter.deliver.standing import Standing
 from newsletter.deliver.surroundings import Surroundings
 from newsletter.deliver.throttle import Throttle
 from newsletter.deliver.transports import endpoint_of
-from newsletter.errors import DisarmedError
+from newsletter.errors import DisarmedError, RenderError
 from newsletter.metrics import BATCHES, Stopwatch
-from newsletter.models import CompiledEdition, Transport
+from newsletter.models import CompiledEdition, HoldScope, Transport
 from newsletter.redis import impatient_redis
-from newsletter.render.compiled import Compiled
 from newsletter.render.message import Assembler
 from newsletter.settings import Settings
 from newsletter.tokens import Tokens
@@ -52,9 +54,27 @@ ASSEMBLERS_KEPT = 16
 ShouldStop = Callable[[], bool]
 
 
+def _no_routes() -> frozenset[int]:
+    return frozenset()
+
+
 class Sender:
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        *,
+        share: int = 1,
+        leaves_alone: Callable[[], frozenset[int]] = _no_routes,
+    ) -> None:
+        """It opens one in `share` of the connections that each transport allows, at least one, and
+        claims nothing of the routes that `leaves_alone` names.
+        """
         self._engine = engine
+        self._share = share
+        self._leaves_alone = leaves_alone
+        self._under_way: tuple[int, float] | None = None
+        """The route of the batch under way, and since when it has been."""
         self._settings = settings
         self._lease = timedelta(seconds=settings.lease_seconds)
         self._folder: Path = settings.state_dir / FOLDER
@@ -109,7 +129,14 @@ class Sender:
 
     def has_due_work(self) -> bool:
         with reading(self._engine) as session:
-            return claims.has_due_work(session, now=utc_now(), crowded=self._throttle.crowded)
+            return claims.has_due_work(session, now=utc_now(), crowded=self._crowded)
+
+    def held_up_on(self, *, seconds: float) -> frozenset[int]:
+        """The route of a batch that has been under way for so long; none if there is no such batch."""
+        under_way = self._under_way
+        if under_way is None or time.monotonic() - under_way[1] < seconds:
+            return frozenset()
+        return frozenset((under_way[0],))
 
     def close(self) -> None:
         """Wait for a drain that is running, then close the connections and the journal."""
@@ -135,7 +162,7 @@ class Sender:
                     session,
                     now=utc_now(),
                     lease=self._lease,
-                    crowded=self._throttle.crowded,
+                    crowded=self._crowded,
                     field=self._around.field(session),
                 )
                 counted = count_claim(session, self._folder) if claim is not None else None
@@ -146,11 +173,18 @@ class Sender:
                 self._around.forget()  # something may be out of the way since
                 continue
             note(self._folder, counted)
-            self._send(claim, is_over)
+            self._under_way = claim.route, time.monotonic()
+            try:
+                self._send(claim, is_over)
+            finally:
+                self._under_way = None
             batches += 1
         if batches:
             close_drain(self._engine, self._folder)
         return batches
+
+    def _crowded(self, transport_id: int) -> frozenset[int]:
+        return self._throttle.crowded(transport_id) | self._leaves_alone()
 
     def _may_claim(self) -> bool:
         """R-48: no new work while the clock was just set, or with a disk that is all but full."""
@@ -160,12 +194,35 @@ class Sender:
         return is_steady(rest=self._lease)
 
     def _send(self, claim: Claim, should_stop: ShouldStop) -> None:
-        is_recorded = False
         try:
             assemblers = {
                 list_id: self._assembler(claim, list_id)
                 for list_id in {reader.list_id for reader in claim.readers}
             }
+        except RenderError as error:
+            self._hold_edition(claim, str(error))
+        else:
+            self._send_with(assemblers, claim, should_stop)
+
+    def _hold_edition(self, claim: Claim, why: str) -> None:
+        """R-46: give everybody back, and claim nothing more of an edition that cannot be made."""
+        now, edition_id = utc_now(), claim.lease.edition_id
+        reason = f"Edition {edition_id} cannot be sent. {why}"
+        where = claim.transport_id, claim.route
+        with transaction(self._engine) as session:
+            give_back(session, claim.lease, due_at=now)
+            warm_up.give_back(session, *where, len(claim.readers), reserved_at=claim.at)
+            hold(session, Trip(HoldScope.EDITION, str(edition_id), "R-46", reason), now=now)
+            if claim.is_probe:
+                end_probe(session, claim.transport_id, went_well=None, now=now)
+        self._around.forget()
+        pause_held_editions(self._engine, now=now)
+
+    def _send_with(
+        self, assemblers: Mapping[int, Assembler], claim: Claim, should_stop: ShouldStop
+    ) -> None:
+        is_recorded = False
+        try:
             transport = self._around.transport(claim.transport_id)
             with self._gate(claim, transport, assemblers) as gate:
                 run = BatchRun(
@@ -203,12 +260,15 @@ class Sender:
         self, claim: Claim, transport: Transport, assemblers: Mapping[int, Assembler]
     ) -> Iterator[BatchGate]:
         limit = claim.obstacles.limit(transport.id, claim.route)
+        endpoint = endpoint_of(transport, self._settings)
         with self._throttle.open(
             transport,
             route=claim.route,
             readers=claim.readers,
+            lanes=max(1, transport.connections // self._share),
             connections=limit.connections,
             rate=limit.rate,
+            idle=partial(self._connections.idle, endpoint),
         ) as pace:
             yield BatchGate(
                 claim,
@@ -218,7 +278,7 @@ class Sender:
                 sender_domains={
                     list_id: assembler.sender_domain for list_id, assembler in assemblers.items()
                 },
-                rules=rules_of(self._around.providers[claim.route]),
+                rules=rules_of(self._around.provider(claim.route)),
             )
 
     def _wire(self, transport: Transport, route: int) -> Wire:
@@ -235,7 +295,7 @@ class Sender:
             return self._assemblers[key]
         with reading(self._engine) as session:
             form = session.get_one(CompiledEdition, key).form
-        assembler = Assembler(Compiled.from_bytes(form), self._tokens)
+        assembler = proven(form, self._tokens, list_id=list_id, now=utc_now())
         self._assemblers[key] = assembler
         if len(self._assemblers) > ASSEMBLERS_KEPT:
             self._assemblers.popitem(last=False)

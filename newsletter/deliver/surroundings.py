@@ -5,7 +5,6 @@ whenever a batch met with trouble.
 """
 
 import time
-from functools import cached_property
 
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
@@ -31,7 +30,7 @@ class Surroundings:
         self._field: Field | None = None
         self._transports: dict[int, Transport] = {}
         self._signers: dict[str, Signer] = {}
-        self.__dict__.pop("providers", None)
+        self._providers: dict[int, str] | None = None
 
     @property
     def is_fresh(self) -> bool:
@@ -51,11 +50,12 @@ class Surroundings:
                 self._transports[transport_id] = session.get_one(Transport, transport_id)
         return self._transports[transport_id]
 
-    @cached_property
-    def providers(self) -> dict[int, str]:
-        """Names by route."""
-        with reading(self._engine) as session:
-            return dict(session.execute(select(Route.id, Route.name)).all())
+    def provider(self, route: int) -> str:
+        """The name of a route's provider."""
+        if self._providers is None:
+            with reading(self._engine) as session:
+                self._providers = dict(session.execute(select(Route.id, Route.name)).all())
+        return self._providers[route]
 
     def signer(self, sender_domain: str) -> Signer:
         """With the domain's keys as they are now, each unsealed once in this process's life."""

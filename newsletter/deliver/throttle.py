@@ -125,6 +125,8 @@ class Throttle:
         )
         self._destinations = Destinations(engine, clock)
         self._meters: dict[str, Meter] = {}
+        self._lingering: dict[int, tuple[Meter, Callable[[], int]]] = {}
+        """By transport: what its idle connections were last used for, and how many there are."""
         self._crowded: dict[tuple[int, int], float] = {}
         self._lock = threading.Lock()
         self._is_over = threading.Event()
@@ -138,24 +140,30 @@ class Throttle:
         *,
         route: int,
         readers: Sequence[Reader],
+        lanes: int | None = None,
         connections: int | None = None,
         rate: Rate | None = None,
+        idle: Callable[[], int] = int,
     ) -> Iterator[Gate]:
         """The gate of a batch as long as the block lasts; never to be opened inside a transaction.
 
-        `connections` and `rate` bring the providers' limits down further.
+        `lanes` is how many connections this process may use, the transport's own number by default.
+        `connections` and `rate` bring the providers' limits down further. `idle` says at any time
+        how many connections were left open: a provider's count as its own until they are used for
+        another batch, or closed.
         """
+        lanes = lanes or transport.connections
         with self._lock:
             paths = self._paths(transport, route, readers, connections=connections, rate=rate)
         if not paths:
-            yield OpenGate(transport.connections)
+            yield OpenGate(lanes)
             return
         try:
             with self._lock:
-                self._begin(paths, transport, readers)
+                self._begin(paths, transport.id, readers, lanes=lanes)
             yield BatchThrottle(
                 paths,
-                connections=transport.connections,
+                connections=lanes,
                 clock=self._clock,
                 on_crowded=lambda seconds: self._leave_alone(transport.id, route, seconds),
             )
@@ -163,6 +171,9 @@ class Throttle:
             with self._lock:
                 for meter in {meter for path in paths.values() for meter in path}:
                     meter.end()
+                only = _only_way(paths)
+                if only is not None:
+                    self._lingering[transport.id] = only, idle
 
     def messages_per_connection(self, transport: Transport, route: int) -> int:
         """After how many a new connection is made."""
@@ -185,6 +196,7 @@ class Throttle:
         self._is_over.set()
         self._ticker.join()
         with self._lock:
+            self._lingering.clear()
             for meter in self._meters.values():
                 meter.end()
             self._renew()
@@ -231,13 +243,16 @@ class Throttle:
     def _begin(
         self,
         paths: Mapping[int, tuple[Meter, ...]],
-        transport: Transport,
+        transport_id: int,
         readers: Sequence[Reader],
+        *,
+        lanes: int,
     ) -> None:
+        self._lingering.pop(transport_id, None)
         depth = 1 if _only_way(paths) is None else 2
         for path in paths.values():
             for meter in path:
-                meter.depth, meter.lanes = depth, transport.connections
+                meter.depth, meter.lanes = depth, lanes
         for reader in readers:
             for meter in paths[reader.domain_id]:
                 meter.people += 1
@@ -258,9 +273,14 @@ class Throttle:
                     logger.warning("speeds not kept", extra={"error": type(error).__name__})
 
     def _renew(self) -> None:
+        idle = {meter: count() for meter, count in self._lingering.values()}
+        for meter in self._meters.values():
+            meter.idle = idle.get(meter, 0)
         if self._meters:
             self._leases.renew(tuple(self._meters.values()))
-        self._meters = {key: meter for key, meter in self._meters.items() if meter.people}
+        self._meters = {
+            key: meter for key, meter in self._meters.items() if meter.people or meter.idle
+        }
 
     def _learn(self) -> None:
         """Hand on what the providers' answers have taught this process since the last time."""

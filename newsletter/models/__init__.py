@@ -1,6 +1,7 @@
 """The tables. Importing this package registers all of them with `newsletter.db.Model`."""
 
 from newsletter.models.account import ApiAnswer, ApiKey
+from newsletter.models.alarm_call import AlarmCall, AlarmTarget, CallState
 from newsletter.models.attribute import Attribute, AttributeKind
 from newsletter.models.breaker import (
     EVERY_TRANSPORT,
@@ -25,6 +26,7 @@ from newsletter.models.delivery import (
     ReplyClass,
 )
 from newsletter.models.dkim import DkimAlgorithm, DkimKey
+from newsletter.models.draft import KeptDraft, WorkingDraft
 from newsletter.models.edition import (
     ON_THE_WEB,
     CompiledEdition,
@@ -38,8 +40,29 @@ from newsletter.models.erasure import Erasure
 from newsletter.models.event import Engagement, Event, EventKind, IngestCursor
 from newsletter.models.importing import Import, ImportChunk, ImportLine, ImportState, LegalBasis
 from newsletter.models.installation import THE_ONE, Installation
+from newsletter.models.media import Media, MediaContent
 from newsletter.models.move import AddressMove
-from newsletter.models.rollup import EditionFigures, ExclusionFigures, LinkFigures
+from newsletter.models.review import (
+    Acknowledgement,
+    AudienceCount,
+    CheckOverride,
+    Comment,
+    Correction,
+    CorrectionMail,
+    EditionTest,
+    Review,
+    ReviewEnd,
+)
+from newsletter.models.rollup import (
+    HOURS,
+    EditionFigures,
+    ExclusionFigures,
+    HourFigures,
+    LinkFigures,
+    ListDayFigures,
+    ListFigures,
+    StoryFigures,
+)
 from newsletter.models.route import OTHER, Pace, Route, WarmUp, WarmUpDay
 from newsletter.models.schedule import (
     Alarm,
@@ -56,10 +79,28 @@ from newsletter.models.section import MOST_SECTIONS, ListSection
 from newsletter.models.segment import EditionSegment, Segment, SegmentCount, SegmentUse
 from newsletter.models.settlement import Evidence, Settlement
 from newsletter.models.signup import Invitation, RequestAnswer, RequestKind, SignupRequest
+from newsletter.models.staff import (
+    Account,
+    AccountLink,
+    AccountList,
+    AuditEntry,
+    InstallationSetting,
+    LinkPurpose,
+    Passkey,
+    PasskeyChallenge,
+    RecoveryCode,
+    Role,
+    SignInFailures,
+    StaffSession,
+)
+from newsletter.models.story_inbox import Candidate, CandidateState, Feed
 from newsletter.models.subscriber import Domain, DomainVerdict, OwnField, Subscriber, Zone
 from newsletter.models.subscription import (
+    BACKDROP,
+    Archive,
     ConsentEvent,
     ConsentKind,
+    Font,
     LeavingReason,
     MailingList,
     OnUncertain,
@@ -92,30 +133,48 @@ from newsletter.models.transport import (
 )
 
 __all__ = [
+    "BACKDROP",
     "EVERYWHERE",
     "EVERY_TRANSPORT",
+    "HOURS",
     "LONGEST_TAG",
     "MOST_SECTIONS",
     "NO_BATCH",
     "ON_THE_WEB",
     "OTHER",
     "THE_ONE",
+    "Account",
+    "AccountLink",
+    "AccountList",
+    "Acknowledgement",
     "AddressMove",
     "Alarm",
+    "AlarmCall",
     "AlarmKind",
+    "AlarmTarget",
     "ApiAnswer",
     "ApiKey",
+    "Archive",
     "Attempt",
     "Attribute",
     "AttributeKind",
+    "AudienceCount",
+    "AuditEntry",
     "Auth",
     "Batch",
     "BatchState",
+    "CallState",
+    "Candidate",
+    "CandidateState",
     "Carries",
     "ChangeCause",
+    "CheckOverride",
+    "Comment",
     "CompiledEdition",
     "ConsentEvent",
     "ConsentKind",
+    "Correction",
+    "CorrectionMail",
     "Deferral",
     "Delivery",
     "DeliveryState",
@@ -130,6 +189,7 @@ __all__ = [
     "EditionList",
     "EditionSegment",
     "EditionState",
+    "EditionTest",
     "EditionTransport",
     "Engagement",
     "Erasure",
@@ -137,37 +197,53 @@ __all__ = [
     "EventKind",
     "Evidence",
     "ExclusionFigures",
+    "Feed",
+    "Font",
     "Hold",
     "HoldAction",
     "HoldScope",
+    "HourFigures",
     "Import",
     "ImportChunk",
     "ImportLine",
     "ImportState",
     "IngestCursor",
     "Installation",
+    "InstallationSetting",
     "Invitation",
+    "KeptDraft",
     "LeavingReason",
     "LegalBasis",
     "LiftedSuppression",
     "Link",
     "LinkFigures",
+    "LinkPurpose",
+    "ListDayFigures",
+    "ListFigures",
     "ListSection",
     "ListTransport",
     "LocalSchedule",
     "MailingList",
+    "Media",
+    "MediaContent",
     "OnUncertain",
     "OptIn",
     "OwnField",
     "Pace",
     "Pacing",
+    "Passkey",
+    "PasskeyChallenge",
     "Past",
     "Reason",
     "RecipientOfTests",
+    "RecoveryCode",
     "ReplyClass",
     "RequestAnswer",
     "RequestKind",
+    "Review",
+    "ReviewEnd",
     "Revision",
+    "Role",
     "Route",
     "RuleMatch",
     "Security",
@@ -175,9 +251,12 @@ __all__ = [
     "SegmentCount",
     "SegmentUse",
     "Settlement",
+    "SignInFailures",
     "SignupRequest",
     "Slot",
     "SlotHoliday",
+    "StaffSession",
+    "StoryFigures",
     "Subscriber",
     "SubscriberChange",
     "SubscriberTag",
@@ -197,5 +276,6 @@ __all__ = [
     "Wave",
     "WaveHour",
     "WaveZone",
+    "WorkingDraft",
     "Zone",
 ]

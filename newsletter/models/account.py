@@ -26,6 +26,8 @@ class ApiKey(Model):
     list_ids: Mapped[list[int]] = mapped_column(Json, default=list)
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(120))
+    created_by_account: Mapped[int | None]
+    """Whose key it is: it ends with their rights. None: it was made on the command line."""
     expires_at: Mapped[datetime]
     last_used_at: Mapped[datetime | None]
     """To within ten minutes."""

@@ -21,12 +21,18 @@ from newsletter.db import Json, Model
 
 class EditionState(StrEnum):
     DRAFT = "draft"
+    IN_REVIEW = "in_review"
     APPROVED = "approved"
     SCHEDULED = "scheduled"
     SENDING = "sending"
     PAUSED = "paused"
     SENT = "sent"
     CANCELLED = "cancelled"
+
+    @property
+    def words(self) -> str:
+        """As it stands in a sentence."""
+        return self.value.replace("_", " ")
 
 
 ON_THE_WEB = (EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)
@@ -47,6 +53,8 @@ class Edition(Model):
     """The first of what it may leave through, frozen at approval; all of it is in `edition_transport`."""
     created_at: Mapped[datetime]
     approved_at: Mapped[datetime | None]
+    held_until: Mapped[datetime | None]
+    """Until then a sending that was asked for can be pulled back, and nothing begins; None: it is not."""
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
     last_batch: Mapped[int] = mapped_column(default=0)

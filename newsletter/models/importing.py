@@ -82,6 +82,9 @@ class Import(Model):
     alive_at: Mapped[datetime | None]
     """When it last moved."""
     ended_at: Mapped[datetime | None]
+    undone_by: Mapped[str | None] = mapped_column(String(120))
+    undone: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """How much of what its undoing has removed so far."""
 
 
 class ImportChunk(Model):

@@ -70,7 +70,10 @@ class Subscriber(Model):
     id: Mapped[int] = mapped_column(BigId, Identity(), primary_key=True)
     address: Mapped[str] = mapped_column(String(254))
     """As it is mailed: the local part in the person's own case, the domain in A-labels."""
-    address_key: Mapped[str] = mapped_column(String(254), unique=True)
+    # Collated by bytes, so that its index finds beginnings of addresses too.
+    address_key: Mapped[str] = mapped_column(
+        String(254).with_variant(String(254, collation="C"), "postgresql"), unique=True
+    )
     """Case-folded; what makes two spellings one person."""
     address_hash: Mapped[bytes] = mapped_column(LargeBinary(HASH_BYTES))
     """The keyed hash that suppressions are matched by, kept here so that planning joins on it."""
@@ -94,8 +97,10 @@ class Subscriber(Model):
     """About when they last followed a link, to the day: a warming transport begins with those who do."""
 
     __table_args__ = (
-        # The resolver asks which domains still have people.
-        Index(None, "domain_id"),
+        # The resolver asks which domains still have people; the office pages through one's.
+        Index(None, "domain_id", "id"),
+        # The office looks people up by how their names begin; the key makes it all that is read.
+        Index("ix_subscriber_name", "name", "id", postgresql_ops={"name": "varchar_pattern_ops"}),
         # A schedule asks which hours of their own people have, and who has one.
         Index(
             "ix_subscriber_own_hour",

@@ -4,11 +4,13 @@ from datetime import datetime, time
 from enum import IntEnum, StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, false
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.db import BigId, Model
 from newsletter.models.types import SmallEnum
+
+BACKDROP = "#f2f0eb"
 
 
 class OptIn(StrEnum):
@@ -33,6 +35,29 @@ class Tracking(StrEnum):
     """No pixel, and links that lead straight to where they lead."""
 
 
+class Archive(StrEnum):
+    """Who finds a list's past editions on the web."""
+
+    PUBLIC = "public"
+    """Everybody, by search engines too."""
+    UNLISTED = "unlisted"
+    """Whoever has the address; search engines are asked to stay away."""
+    OFF = "off"
+    """Nobody: an edition's page is for those who come from its mail."""
+
+
+class Font(StrEnum):
+    """Families that mail programs have; which stacks they stand for says `newsletter.render.theme`."""
+
+    SYSTEM = "system"
+    HELVETICA = "helvetica"
+    VERDANA = "verdana"
+    TREBUCHET = "trebuchet"
+    GEORGIA = "georgia"
+    TIMES = "times"
+    PALATINO = "palatino"
+
+
 class MailingList(Model):
     """What people subscribe to; it carries the masthead and the sender."""
 
@@ -46,6 +71,17 @@ class MailingList(Model):
     description: Mapped[str] = mapped_column(String(1000), default="", server_default="")
     """What a reader may expect of it, for the public pages."""
     accent: Mapped[str] = mapped_column(String(7), default="#0b57d0")
+    backdrop: Mapped[str] = mapped_column(String(7), default=BACKDROP, server_default=BACKDROP)
+    """The colour behind the sheet, by day."""
+    heading_font: Mapped[Font] = mapped_column(default=Font.GEORGIA, server_default="georgia")
+    text_font: Mapped[Font] = mapped_column(default=Font.SYSTEM, server_default="system")
+    logo: Mapped[str | None] = mapped_column(String(120))
+    """The file below /media/ that stands in the masthead; None: the list's name does."""
+    logo_width: Mapped[int | None] = mapped_column(SmallInteger)
+    """Of the file, in pixels, as is the height."""
+    logo_height: Mapped[int | None] = mapped_column(SmallInteger)
+    footer: Mapped[str] = mapped_column(String(500), default="", server_default="")
+    """What the foot of each mail says besides: an imprint, a motto; it may have several lines."""
     language: Mapped[str] = mapped_column(String(35), default="en")
     zone: Mapped[str] = mapped_column(String(64), default="UTC")
     sender_name: Mapped[str] = mapped_column(String(120))
@@ -59,9 +95,14 @@ class MailingList(Model):
     send_time: Mapped[time | None]
     """When its readers usually get it, in the zone of each; None: at no usual time."""
     tracking: Mapped[Tracking] = mapped_column(default=Tracking.FULL, server_default="full")
+    archive: Mapped[Archive] = mapped_column(default=Archive.UNLISTED, server_default="unlisted")
     on_uncertain: Mapped[OnUncertain] = mapped_column(
         default=OnUncertain.HOLD, server_default=OnUncertain.HOLD.value
     )
+    four_eyes: Mapped[bool | None]
+    """Whether nobody approves what they wrote or submitted; None: as the installation has it."""
+    cool_off_seconds: Mapped[int | None]
+    """How long a sending at once can be pulled back; None: as the number of its people asks for."""
     transport_id: Mapped[int | None] = mapped_column(ForeignKey("transport.id"))
     """Of an older version, which had one for a list; now there is `list_transport`."""
     created_at: Mapped[datetime]
@@ -103,8 +144,17 @@ class Subscription(Model):
     import_id: Mapped[int | None]
     """The import that made it; None: no import did."""
 
-    # A person's own page, and erasure, look subscriptions up by person.
-    __table_args__ = (Index(None, "subscriber_id"),)
+    __table_args__ = (
+        # A person's own page, and erasure, look subscriptions up by person.
+        Index(None, "subscriber_id"),
+        # The office pages through those of a list who are not on it, or not yet: few of many.
+        Index(
+            "ix_subscription_apart",
+            *("list_id", "status", "subscriber_id"),
+            postgresql_where=text("status <> 1"),
+            sqlite_where=text("status <> 1"),
+        ),
+    )
 
 
 class ConsentKind(StrEnum):

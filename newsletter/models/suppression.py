@@ -33,6 +33,8 @@ class Suppression(Model):
     created_at: Mapped[datetime]
     reply_class: Mapped[ReplyClass | None]
     """What the server's words meant; None: no server spoke."""
+    import_id: Mapped[int | None]
+    """The import that alone says so; None: no import's file did, or others have said so since."""
 
     # Pages of the list, and what came about within some hours.
     __table_args__ = (Index(None, "created_at", "address_hash", "list_id"),)

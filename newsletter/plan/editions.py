@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.audience.lists import refuse_retired
 from newsletter.compose.briefing import Briefing, from_json, to_json
+from newsletter.compose.content import LONGEST_SUBJECT, DraftContent
 from newsletter.compose.findings import Finding, Severity
 from newsletter.compose.parser import read_briefing
 from newsletter.compose.preheader import preheader_of
@@ -25,6 +26,7 @@ from newsletter.models import (
     Link,
     MailingList,
     Revision,
+    WorkingDraft,
 )
 from newsletter.plan.audience import thaw_audience
 from newsletter.plan.hiding import freeze_sections
@@ -68,7 +70,8 @@ def read_content(raw: bytes, *, today: date) -> tuple[Content, tuple[Finding, ..
 
 def content_of(briefing: Briefing, source_text: str) -> Content:
     """The subject is the title."""
-    return Content(briefing, source_text, briefing.title, preheader_of(briefing))
+    subject = briefing.title[:LONGEST_SUBJECT]
+    return Content(briefing, source_text, subject, preheader_of(briefing))
 
 
 def create_edition(
@@ -81,6 +84,16 @@ def create_edition(
     now: datetime,
 ) -> Edition:
     """A draft with its first revision. Raises `InputError` and `RenderError` as rendering does."""
+    edition = add_edition(session, lists, now=now)
+    add_revision(session, edition, content, settings=settings, by=created_by, now=now)
+    put_draft(session, edition.id, _draft_content(content), by=created_by, now=now)
+    return edition
+
+
+def add_edition(session: Session, lists: Sequence[MailingList], *, now: datetime) -> Edition:
+    """An edition of no revision yet. Raises `InputError` without a list, `StateError` for a
+    retired one.
+    """
     if not lists:
         message = "An edition needs at least one list to go to."
         raise InputError(message)
@@ -94,7 +107,6 @@ def create_edition(
     for position, mailing_list in enumerate(lists):
         session.add(EditionList(edition_id=edition.id, position=position, list_id=mailing_list.id))
     session.flush()
-    _add_revision(session, edition, content, settings=settings, by=created_by, now=now)
     return edition
 
 
@@ -117,13 +129,20 @@ def revise_edition(
         if is_out(edition):
             message += f" Correct it: newsletter edition correct {edition_id} FILE"
         raise StateError(message)
-    forget_schedule(session, edition_id)
-    thaw_audience(session, edition_id)
+    back_to_draft(session, edition)
+    add_revision(session, edition, content, settings=settings, by=revised_by, now=now)
+    put_draft(session, edition_id, _draft_content(content), by=revised_by, now=now)
+    return edition
+
+
+def back_to_draft(session: Session, edition: Edition) -> None:
+    """Its content is not what it was: approval, review and schedule were of something else."""
+    forget_schedule(session, edition.id)
+    thaw_audience(session, edition.id)
     edition.state = EditionState.DRAFT
     edition.approved_revision = None
     edition.approved_at = None
-    _add_revision(session, edition, content, settings=settings, by=revised_by, now=now)
-    return edition
+    session.flush()
 
 
 def correct_edition(
@@ -145,7 +164,8 @@ def correct_edition(
         if edition.state is not EditionState.CANCELLED:
             message += f" Revise it: newsletter edition revise {edition_id} FILE"
         raise StateError(message)
-    _add_revision(session, edition, content, settings=settings, by=corrected_by, now=now)
+    add_revision(session, edition, content, settings=settings, by=corrected_by, now=now)
+    put_draft(session, edition_id, _draft_content(content), by=corrected_by, now=now)
     return edition
 
 
@@ -157,6 +177,9 @@ def drop_correction(session: Session, edition_id: int) -> Edition:
         raise StateError(message)
     assert edition.approved_revision is not None
     edition.revision = edition.approved_revision
+    running = newest_revision(session, edition)
+    content = draft_content_of(running)
+    put_draft(session, edition_id, content, by=running.created_by, now=running.created_at)
     return edition
 
 
@@ -176,11 +199,45 @@ def compiled_of(session: Session, edition: Edition, *, list_id: int) -> Compiled
 
 
 def newest_revision(session: Session, edition: Edition) -> Revision:
-    return session.get_one(Revision, (edition.id, edition.revision))
+    """Raises `StateError` for an edition that was only drafted so far."""
+    revision = session.get(Revision, (edition.id, edition.revision))
+    if revision is None:
+        message = f"Edition {edition.id} has no revision yet: nobody previewed or submitted it."
+        raise StateError(message)
+    return revision
 
 
 def briefing_of(revision: Revision) -> Briefing:
     return from_json(revision.briefing)
+
+
+def draft_content_of(revision: Revision) -> DraftContent:
+    """The revision as editors may go on with it; a subject that is the title follows the title."""
+    content = Content(
+        briefing_of(revision), revision.source_text, revision.subject, revision.preheader
+    )
+    return _draft_content(content)
+
+
+def put_draft(
+    session: Session, edition_id: int, content: DraftContent, *, by: str, now: datetime
+) -> WorkingDraft:
+    """Make `content` the working draft, one version on; whoever has an older one will be told."""
+    row = session.get(WorkingDraft, edition_id)
+    if row is None:
+        row = WorkingDraft(edition_id=edition_id, version=0)
+        session.add(row)
+    row.version += 1
+    row.briefing = to_json(content.briefing)
+    row.subject = content.subject
+    row.preheader = content.preheader
+    row.set_aside = [asdict(aside) for aside in content.set_aside]
+    row.unread_text = content.unread_text
+    row.source_text = content.source_text
+    row.changed_at = now
+    row.changed_by = by
+    session.flush()
+    return row
 
 
 def masthead_of(mailing_list: MailingList, settings: Settings) -> Masthead:
@@ -201,7 +258,7 @@ def masthead_of(mailing_list: MailingList, settings: Settings) -> Masthead:
     )
 
 
-def _add_revision(
+def add_revision(
     session: Session,
     edition: Edition,
     content: Content,
@@ -209,23 +266,23 @@ def _add_revision(
     settings: Settings,
     by: str,
     now: datetime,
-) -> None:
+) -> Revision:
+    """Freeze `content` as the edition's newest revision, compiled for each of its lists."""
     edition.revision = _next_number(session, edition.id)
     taken = _links_of(session, edition.id)
     mastheads = [masthead_of(each, settings) for each in lists_of(session, edition.id)]
-    session.add(
-        Revision(
-            edition_id=edition.id,
-            number=edition.revision,
-            briefing=to_json(content.briefing),
-            source_text=content.source_text,
-            subject=content.subject,
-            preheader=content.preheader,
-            content_hash=_content_hash(content, mastheads),
-            created_at=now,
-            created_by=by,
-        )
+    revision = Revision(
+        edition_id=edition.id,
+        number=edition.revision,
+        briefing=to_json(content.briefing),
+        source_text=content.source_text,
+        subject=content.subject,
+        preheader=content.preheader,
+        content_hash=_content_hash(content, mastheads),
+        created_at=now,
+        created_by=by,
     )
+    session.add(revision)
     session.flush()
     for masthead in mastheads:
         compiled = compile_edition(
@@ -253,6 +310,25 @@ def _add_revision(
             insert(Link), [{"edition_id": edition.id, **asdict(link)} for link in fresh]
         )
     session.flush()
+    return revision
+
+
+def content_hash(
+    session: Session, edition_id: int, content: Content, *, settings: Settings
+) -> str:
+    """What the hash of a revision would be that is cut of `content` now."""
+    mastheads = [masthead_of(each, settings) for each in lists_of(session, edition_id)]
+    return _content_hash(content, mastheads)
+
+
+def _draft_content(content: Content) -> DraftContent:
+    own = content_of(content.briefing, content.source_text)
+    return DraftContent(
+        briefing=content.briefing,
+        subject=None if content.subject == own.subject else content.subject,
+        preheader=None if content.preheader == own.preheader else content.preheader,
+        source_text=content.source_text,
+    )
 
 
 def _next_number(session: Session, edition_id: int) -> int:

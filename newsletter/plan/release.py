@@ -3,7 +3,7 @@
 import logging
 from datetime import datetime
 
-from sqlalchemy import Engine, exists, select
+from sqlalchemy import ColumnElement, Engine, exists, func, select
 
 from newsletter.db import reading, transaction
 from newsletter.models import Edition, EditionState, Wave
@@ -29,6 +29,11 @@ def release_editions(engine: Engine, *, now: datetime) -> None:
             logger.info("scheduled edition begun", extra={"edition_id": edition_id})
 
 
+def _is_held(now: datetime) -> ColumnElement[bool]:
+    """Whether the sending can still be pulled back."""
+    return func.coalesce(Edition.held_until > now, False)
+
+
 def _due(engine: Engine, now: datetime) -> list[int]:
     is_near = exists().where(
         Wave.edition_id == Edition.id,
@@ -40,7 +45,7 @@ def _due(engine: Engine, now: datetime) -> list[int]:
         return list(
             session.scalars(
                 select(Edition.id)
-                .where(Edition.state == EditionState.SCHEDULED, is_near)
+                .where(Edition.state == EditionState.SCHEDULED, is_near, ~_is_held(now))
                 .order_by(Edition.id)
             )
         )

@@ -56,6 +56,26 @@ def send_now(
     _open_ledger(session, edition_id, now)
 
 
+def send_soon(
+    session: Session,
+    edition_id: int,
+    *,
+    now: datetime,
+    cool_off: timedelta,
+    deadline: timedelta | None = None,
+) -> None:
+    """As `send_now`, but nothing begins for as long as `cool_off`: so long `unschedule` undoes it."""
+    held_until = now + cool_off
+    _move(
+        session,
+        edition_id,
+        to=EditionState.SCHEDULED,
+        since=[EditionState.APPROVED],
+        held_until=held_until,
+    )
+    add_only_wave(session, edition_id, due_at=held_until, deadline=deadline)
+
+
 def send_at(
     session: Session,
     edition_id: int,
@@ -144,6 +164,7 @@ def forget_schedule(session: Session, edition_id: int) -> None:
     """Part of whatever makes an edition a draft again: what was approved is no longer to be sent."""
     for table in (WaveZone, WaveHour, Wave, LocalSchedule):
         session.execute(delete(table).where(table.edition_id == edition_id))
+    session.execute(update(Edition).where(Edition.id == edition_id).values(held_until=None))
 
 
 def pause(session: Session, edition_id: int) -> None:
@@ -178,6 +199,7 @@ def cancel(session: Session, edition_id: int) -> None:
         to=EditionState.CANCELLED,
         since=[
             EditionState.DRAFT,
+            EditionState.IN_REVIEW,
             EditionState.APPROVED,
             EditionState.SCHEDULED,
             EditionState.SENDING,
@@ -213,11 +235,13 @@ def _move(
     if edition is None:
         message = f"There is no edition {edition_id}."
         raise NotFoundError(message)
-    message = f"Edition {edition_id} is {edition.state}, so it cannot become {to}."
+    message = f"Edition {edition_id} is {edition.state.words}, so it cannot become {to.words}."
     if edition.state is to:
-        message = f"Edition {edition_id} is {to} already."
-    if edition.state is EditionState.DRAFT:
+        message = f"Edition {edition_id} is {to.words} already."
+    if edition.state in (EditionState.DRAFT, EditionState.IN_REVIEW):
         message += " Approve it first."
+    if to is EditionState.APPROVED and edition.started_at is not None:
+        message += " It has begun: pause it, or cancel it."
     if edition.state is EditionState.SCHEDULED:
         message += f" First take its schedule back: newsletter edition unschedule {edition_id}"
     raise StateError(message)

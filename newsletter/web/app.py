@@ -8,8 +8,8 @@ from pathlib import Path
 from sqlalchemy import Engine
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
 
 from newsletter.addresses import mask_addresses
 from newsletter.clock import shift_by
@@ -23,12 +23,14 @@ from newsletter.web.api.application import patterns as api_patterns
 from newsletter.web.deps import Deps
 from newsletter.web.headers import SecurityHeaders
 from newsletter.web.metrics import CountRequests, metrics
+from newsletter.web.newsroom import site
 from newsletter.web.pages import index
 from newsletter.web.public import confirm, person, preferences, rights, signup_form
 from newsletter.web.public.editions import edition
 from newsletter.web.public.link import send_link
 from newsletter.web.public.subscribe import subscribe, subscribe_to_several
 from newsletter.web.public.unsubscribe import METHODS, unsubscribe
+from newsletter.web.static_files import KeptFiles
 
 STATIC = Path(__file__).with_name("static")
 
@@ -71,8 +73,9 @@ def create_app(*, settings: Settings | None = None, engine: Engine | None = None
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/metrics", metrics),
+        *site.routes(),
     ]
-    static = StaticFiles(directory=STATIC)
+    static = GZipMiddleware(KeptFiles(directory=STATIC), minimum_size=1_000)
     patterns: dict[object, str] = {route.endpoint: route.path for route in routes}
     patterns |= api_patterns()
     app = Starlette(

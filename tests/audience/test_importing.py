@@ -25,13 +25,13 @@ from newsletter.audience.import_archives import unpacked
 from newsletter.audience.import_merge import Outcome
 from newsletter.audience.import_report import ImportReport, report_of, write_report
 from newsletter.audience.import_run import Problem, run_import
+from newsletter.audience.import_work import run_waiting
 from newsletter.audience.importing import (
     ImportPlan,
     cancel_import,
     import_file,
     receive_file,
     resume_import,
-    run_waiting,
     start_import,
 )
 from newsletter.audience.lists import NewList, create_list

@@ -6,7 +6,8 @@ import pytest
 import redis as redis_client
 
 from newsletter.audience import limits
-from newsletter.audience.limits import SignupLimits, network_of
+from newsletter.accounts.networks import network_of
+from newsletter.audience.limits import SignupLimits
 from newsletter.stack.ports import free_port
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from newsletter.accounts.scopes import Scope
 from newsletter.audience.import_archives import LARGEST_FILE, unpacked
 from newsletter.audience.import_report import write_report
-from newsletter.audience.import_undo import undo_import
+from newsletter.audience.import_undo import start_undoing, undone_of
 from newsletter.audience.importing import (
     LONGEST_FILE_NAME,
     LONGEST_NOTE,
@@ -78,6 +78,13 @@ class Plan(Body):
     is_dry_run: Flag = False
 
 
+class UndoneShown(BaseModel):
+    people: int
+    subscriptions: int
+    tags: int
+    suppressions: int
+
+
 class ImportShown(BaseModel):
     id: int = Field(examples=[12])
     list: str
@@ -97,6 +104,7 @@ class ImportShown(BaseModel):
     error: str
     created_at: datetime
     ended_at: datetime | None
+    undone: UndoneShown = Field(description="What its undoing has removed so far.")
 
 
 class ColumnShown(BaseModel):
@@ -113,22 +121,17 @@ class InspectionShown(BaseModel):
     columns: list[ColumnShown]
 
 
-class UndoneShown(BaseModel):
-    people: int
-    subscriptions: int
-    tags: int
-    suppressions: int
-
-
 @router.get("", response_model=Page[ImportShown])
 def list_all_imports(
     request: Request, call: Reader, cursor: Cursor = None, limit: Limit = 100
 ) -> Response:
-    """The newest first. A page may have fewer than `limit`, and others behind it."""
+    """The newest first."""
     with call.reading() as session:
-        found = list_imports(session, before=number_in(cursor), limit=limit)
+        found = list_imports(
+            session, before=number_in(cursor), limit=limit, list_ids=call.caller.list_ids
+        )
         slugs = {each.id: each.slug for each in call.lists(session)}
-    items = [_shown(job, slugs[job.list_id]) for job in found if job.list_id in slugs]
+    items = [_shown(job, slugs[job.list_id]) for job in found]
     return paged(request, items, found[-1].id if len(found) == limit else None)
 
 
@@ -192,7 +195,9 @@ def inspect_import(call: Reader, import_id: NumberInPath, body: Plan) -> Respons
 
 @router.post("/{import_id}/start", status_code=202, response_model=ImportShown)
 def start_received(call: Writer, import_id: NumberInPath, body: Plan) -> Response:
-    """Confirm how the file is read, and let a worker import it."""
+    """Confirm how the file is read, and let a worker import it. After a dry run it can be started
+    again, as long as the file is kept: for a week.
+    """
     return _step(call, import_id, lambda: start_import(call.engine, import_id, _plan(body)), 202)
 
 
@@ -210,18 +215,14 @@ def resume_one(call: Writer, import_id: NumberInPath) -> Response:
     )
 
 
-@router.post("/{import_id}/undo", response_model=UndoneShown)
+@router.post("/{import_id}/undo", status_code=202, response_model=ImportShown)
 def undo_one(call: Writer, import_id: NumberInPath) -> Response:
-    """Remove what it alone made; what people did since stays. Broken off, it is finished by asking
-    again.
-    """
-    _require_visible(call, import_id)
+    """Let a worker remove what it alone made; what people did since stays. `undone` says how far it is."""
 
-    def work() -> Outcome:
-        undone = undo_import(call.engine, import_id, by=call.by, now=call.now)
-        return Outcome(UndoneShown.model_validate(undone, from_attributes=True))
+    def undo() -> Import:
+        return start_undoing(call.engine, import_id, by=call.by, now=call.now, is_background=True)
 
-    return call.write_in_steps(work)
+    return _step(call, import_id, undo, 202)
 
 
 @router.get("/{import_id}/report", response_class=Response, responses=_REPORT)
@@ -304,4 +305,5 @@ def _shown(job: Import, slug: str) -> ImportShown:
         error=job.error,
         created_at=job.created_at,
         ended_at=job.ended_at,
+        undone=UndoneShown.model_validate(undone_of(job), from_attributes=True),
     )

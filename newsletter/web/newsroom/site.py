@@ -1,0 +1,32 @@
+"""Every screen of the newsroom and the office."""
+
+from itertools import chain
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from newsletter.web.newsroom.entrance import Entrance
+from newsletter.web.newsroom.screens import Screen
+from newsletter.web.newsroom.visit import Visit
+
+
+def home(visit: Visit) -> Response:
+    return visit.go("/newsroom/today")
+
+
+def office(visit: Visit) -> Response:
+    return visit.go("/office/lists")
+
+
+SCREENS: tuple[Screen, ...] = tuple(
+    chain(
+        (Screen("/newsroom", get=home), Screen("/office", get=office)),
+    )
+)
+
+
+def routes() -> list[Route]:
+    return [
+        Route(screen.path, Entrance(screen).answer, methods=["GET", "POST"], name=screen.path)
+        for screen in SCREENS
+    ]

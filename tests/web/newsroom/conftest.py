@@ -1,0 +1,21 @@
+"""The site, over a database and a broker of the test's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from tests.site import Site, running_site
+
+
+@pytest.fixture
+def store() -> str:
+    """Most of what a page does is the same on both; tests that ask for both say so."""
+    return "sqlite"
+
+
+@pytest.fixture
+def site(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[Site]:
+    with running_site(engine, redis_server, tmp_path) as site:
+        yield site
