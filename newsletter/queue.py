@@ -39,8 +39,12 @@ class Job(StrEnum):
     FORGET_SIGNUPS = "newsletter.forget_signups"
     COUNT_SEGMENTS = "newsletter.count_segments"
     FORGET_API_ANSWERS = "newsletter.forget_api_answers"
+    FORGET_SIGN_INS = "newsletter.forget_sign_ins"
     FINISH_ERASURES = "newsletter.finish_erasures"
     APPLY_RETENTION = "newsletter.apply_retention"
+    FETCH_FEEDS = "newsletter.fetch_feeds"
+    FORGET_CANDIDATES = "newsletter.forget_candidates"
+    CALL_ALARM_TARGETS = "newsletter.call_alarm_targets"
 
 
 QUEUE_OF = {
@@ -57,8 +61,12 @@ QUEUE_OF = {
     Job.FORGET_SIGNUPS: Queue.UPKEEP,
     Job.COUNT_SEGMENTS: Queue.UPKEEP,
     Job.FORGET_API_ANSWERS: Queue.UPKEEP,
+    Job.FORGET_SIGN_INS: Queue.UPKEEP,
     Job.FINISH_ERASURES: Queue.UPKEEP,
     Job.APPLY_RETENTION: Queue.UPKEEP,
+    Job.FETCH_FEEDS: Queue.UPKEEP,
+    Job.FORGET_CANDIDATES: Queue.UPKEEP,
+    Job.CALL_ALARM_TARGETS: Queue.UPKEEP,
 }
 
 

@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     """From the end of their edition on."""
     keep_reports_days: int = Field(default=90, ge=1)
     """Reports of imports, and servers' words about tries that did not end well."""
+    keep_audit_days: int = Field(default=1095, ge=30)
+    """What staff did; three years."""
     api_requests_per_minute: int = Field(default=600, ge=1)
     """Of one API key, over all web processes."""
     clock_shift_path: Path | None = None

@@ -1,4 +1,4 @@
-"""What one worker process owns: its sender or its post office, made after the fork, and a look at the
+"""What one worker process owns: its senders or its post office, made after the fork, and a look at the
 database of its own for when no doorbell rings.
 """
 
@@ -23,8 +23,8 @@ from newsletter import metrics
 from newsletter.audience.import_work import run_waiting
 from newsletter.clock import utc_now
 from newsletter.db import get_engine
+from newsletter.deliver.crew import Crew
 from newsletter.deliver.post_office import PostOffice
-from newsletter.deliver.sender import Sender
 from newsletter.queue import Job, Queue, ring
 from newsletter.redis import BEAT_RANG, get_redis
 from newsletter.settings import get_settings
@@ -38,7 +38,7 @@ EXIT_BROKEN = 70
 # Made before the fork, so that the parent's signal reaches every child in mid-drain.
 _stopping = multiprocessing.Event()
 _ended = threading.Event()
-_sender: Sender | None = None
+_crew: Crew | None = None
 _post_office: PostOffice | None = None
 _importer: threading.Thread | None = None
 
@@ -55,8 +55,8 @@ def import_files() -> None:
 
 def drain() -> None:
     """Send what is due, in this process, until nothing is, the budget is spent or we must stop."""
-    assert _sender is not None
-    if _sender.drain(seconds=DRAIN_SECONDS, should_stop=_stopping.is_set):
+    assert _crew is not None
+    if _crew.drain(seconds=DRAIN_SECONDS):
         ring(Job.PUMP)  # the last batch of an edition ends it
 
 
@@ -99,12 +99,12 @@ def _answer_scrapes(**_: Any) -> None:
 
 @worker_process_init.connect
 def _begin(**_: Any) -> None:
-    global _sender, _post_office
+    global _crew, _post_office
     # Celery logs an exception in here and goes on with a broken child: better none.
     try:
         get_engine().dispose(close=False)
         if Queue.DELIVER in app.amqp.queues.consume_from:
-            _sender = Sender(get_engine(), get_settings())
+            _crew = Crew(get_engine(), get_settings(), should_stop=_stopping.is_set)
             threading.Thread(target=_look_for_work, name="self-poll", daemon=True).start()
         if Queue.SYSTEM in app.amqp.queues.consume_from:
             _post_office = PostOffice(get_engine(), get_settings())
@@ -116,8 +116,8 @@ def _begin(**_: Any) -> None:
 @worker_process_shutdown.connect
 def _end(**_: Any) -> None:
     _ended.set()
-    if _sender is not None:
-        _sender.close()
+    if _crew is not None:
+        _crew.close()
     if _post_office is not None:
         _post_office.close()
     metrics.forget_process(os.getpid())
@@ -134,12 +134,12 @@ def _import_waiting() -> None:
 
 
 def _look_for_work() -> None:
-    assert _sender is not None
+    assert _crew is not None
     while not _ended.wait(get_settings().poll_seconds):
         if _stopping.is_set():
             return
         try:
-            if _sender.has_due_work():
+            if _crew.has_due_work():
                 drain()
         except SQLAlchemyError as error:
             logger.warning("database out of reach", extra={"error": type(error).__name__})

@@ -1,6 +1,7 @@
 """Every task: named by its Job, and a line over the stage that does the work."""
 
 from newsletter.accounts.answers import forget_answers
+from newsletter.accounts.forgetting import forget_sign_ins
 from newsletter.audience.answers import answer_requests
 from newsletter.audience.moving import forget_moves
 from newsletter.audience.privacy_remains import finish_erasures
@@ -8,12 +9,16 @@ from newsletter.audience.retention import apply_retention
 from newsletter.audience.segments.estimate import count_waiting
 from newsletter.audience.signup import forget_requests
 from newsletter.clock import utc_now
+from newsletter.compose.candidates import forget_candidates
+from newsletter.compose.feeds import fetch_due
 from newsletter.db import get_engine
 from newsletter.deliver import pump, system_mail
 from newsletter.deliver.journal import FOLDER
 from newsletter.deliver.resolver import resolve_domains
 from newsletter.deliver.settling import settle_by_policy
 from newsletter.dns import Dns
+from newsletter.fetch import Fetcher
+from newsletter.plan.alarm_calls import call_targets
 from newsletter.plan.planner import plan_edition
 from newsletter.queue import Job
 from newsletter.redis import PUMP_TURNED, get_redis
@@ -21,6 +26,7 @@ from newsletter.settings import get_settings
 from newsletter.track.writer import write_events
 from workers import process
 from workers.app import app
+from workers.beside import Beside
 
 
 @app.task(name=Job.PLAN_EDITION)
@@ -81,6 +87,12 @@ def forget_api_answers() -> None:
     forget_answers(get_engine(), now=utc_now())
 
 
+@app.task(name=Job.FORGET_SIGN_INS)
+def forget_sessions_and_links() -> None:
+    days = get_settings().keep_audit_days
+    forget_sign_ins(get_engine(), keep_audit_days=days, now=utc_now())
+
+
 @app.task(name=Job.IMPORT_FILES)
 def import_files() -> None:
     process.import_files()
@@ -99,3 +111,26 @@ def finish_erasing() -> None:
 @app.task(name=Job.APPLY_RETENTION)
 def keep_no_longer() -> None:
     apply_retention(get_engine(), settings=get_settings(), now=utc_now())
+
+
+@app.task(name=Job.FETCH_FEEDS)
+def fetch_feeds() -> None:
+    _fetching.start()
+
+
+@app.task(name=Job.FORGET_CANDIDATES)
+def forget_stories() -> None:
+    forget_candidates(get_engine(), now=utc_now())
+
+
+@app.task(name=Job.CALL_ALARM_TARGETS)
+def call_alarm_targets() -> None:
+    _calling.start()
+
+
+_fetching = Beside("fetching", lambda: fetch_due(get_engine(), _fetcher(), clock=utc_now))
+_calling = Beside("calling", lambda: call_targets(get_engine(), _fetcher(), clock=utc_now))
+
+
+def _fetcher() -> Fetcher:
+    return Fetcher.of(get_settings(), Dns())

@@ -36,6 +36,12 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "schedule": timedelta(hours=1),
         "options": {"expires": 600},
     },
+    # Nothing of it is good any more when its hour has come; this only takes the rows away.
+    "forget sign-ins": {
+        "task": Job.FORGET_SIGN_INS.value,
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600},
+    },
     # Takes up imports whose worker has died; a new one rings for itself. One query if there is none.
     "import files": {
         "task": Job.IMPORT_FILES.value,
@@ -78,5 +84,24 @@ TIMETABLE: dict[str, dict[str, Any]] = {
         "task": Job.APPLY_RETENTION.value,
         "schedule": timedelta(hours=1),
         "options": {"expires": 600},
+    },
+    # A feed is read every quarter of an hour; one query if none is due. A page that an editor hands
+    # in rings for itself.
+    "fetch feeds": {
+        "task": Job.FETCH_FEEDS.value,
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 50},
+    },
+    # Nobody misses a story of a fortnight ago; an hour later is as well.
+    "forget candidates": {
+        "task": Job.FORGET_CANDIDATES.value,
+        "schedule": timedelta(hours=1),
+        "options": {"expires": 600},
+    },
+    # The first try after a failed one comes ten seconds later; an alarm rings for itself.
+    "call alarm targets": {
+        "task": Job.CALL_ALARM_TARGETS.value,
+        "schedule": timedelta(seconds=10),
+        "options": {"expires": 20},
     },
 }

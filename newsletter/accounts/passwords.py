@@ -57,10 +57,10 @@ def is_password(stored: str | None, password: str) -> bool:
         return False
     with _turn:
         try:
-            is_right = _hasher.verify(stored or _nobodys(), _normal(password))
+            _hasher.verify(stored or _nobodys(), _normal(password))
         except (VerificationError, InvalidHashError):
             return False
-    return is_right and stored is not None
+    return stored is not None
 
 
 def needs_rehash(stored: str) -> bool:
@@ -79,14 +79,15 @@ def _nobodys() -> str:
 
 
 def _is_common(password: str) -> bool:
+    """Also with numbers and marks about it, or in place of letters."""
     folded = password.casefold()
     if len(set(folded)) < FEWEST_CHARACTERS or _is_walk(folded):
         return True
-    plain, replaced = (_NOT_A_LETTER.sub("", each) for each in (folded, folded.translate(_LETTERS)))
-    rest = replaced
+    letters = _NOT_A_LETTER.sub("", folded)
+    rest = _NOT_A_LETTER.sub("", folded.translate(_LETTERS))
     for word in _commonest():
         rest = rest.replace(word, "")
-    return plain in _commonest() or len(rest) < _STRETCH and len(_NOT_A_LETTER.sub("", folded)) > 3
+    return letters in _commonest() or (len(letters) >= _STRETCH > len(rest))
 
 
 def _is_walk(folded: str) -> bool:

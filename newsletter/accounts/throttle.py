@@ -75,7 +75,8 @@ def wait_after(failures: int, *, free: int) -> timedelta:
     if failures < free:
         return timedelta()
     # The exponent has a bound of its own: a date cannot hold what comes of a thousand failures.
-    return min(FIRST_WAIT * 2 ** min(failures - free, 20), LONGEST_WAIT)
+    doubled: int = 1 << min(failures - free, 20)
+    return min(FIRST_WAIT * doubled, LONGEST_WAIT)
 
 
 def forget_failures(session: Session, *, now: datetime) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from newsletter.audience.evidence import Evidence, evidence_of
 from newsletter.audience.history import changes_of
 from newsletter.audience.sections import hidden_among
 from newsletter.audience.subscribers import get_subscriber, written_fields
 from newsletter.audience.tags import tags_of
 from newsletter.models import (
-    ConsentEvent,
     ListSection,
     MailingList,
     Subscriber,
@@ -35,7 +35,7 @@ class SubscriberDetail:
     """As `written_fields` has them."""
     memberships: tuple[Membership, ...]
     tags: tuple[str, ...]
-    consents: tuple[tuple[MailingList, ConsentEvent], ...]
+    consents: tuple[Evidence, ...]
     """Oldest first, as are the changes."""
     changes: tuple[SubscriberChange, ...]
     suppressions: tuple[Suppression, ...]
@@ -44,12 +44,6 @@ class SubscriberDetail:
 def subscriber_detail(session: Session, subscriber_id: int) -> SubscriberDetail:
     """Raises `NotFoundError`."""
     person = get_subscriber(session, subscriber_id)
-    consents = session.execute(
-        select(MailingList, ConsentEvent)
-        .join(ConsentEvent, ConsentEvent.list_id == MailingList.id)
-        .where(ConsentEvent.subscriber_id == subscriber_id)
-        .order_by(ConsentEvent.id)
-    )
     suppressions = session.scalars(
         select(Suppression)
         .where(Suppression.address_hash == person.address_hash)
@@ -60,7 +54,7 @@ def subscriber_detail(session: Session, subscriber_id: int) -> SubscriberDetail:
         fields=written_fields(session, person),
         memberships=tuple(_memberships(session, subscriber_id)),
         tags=tuple(tags_of(session, subscriber_id)),
-        consents=tuple((mailing_list, event) for mailing_list, event in consents),
+        consents=tuple(evidence_of(session, subscriber_id)),
         changes=tuple(changes_of(session, subscriber_id)),
         suppressions=tuple(suppressions),
     )

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import parse_address
+from newsletter.audience.colours import MUTED, READABLE, contrast, is_colour
 from newsletter.audience.fields import (
     read_key,
     read_language,
@@ -21,9 +22,20 @@ from newsletter.audience.fields import (
 )
 from newsletter.db import insert_or_ignore
 from newsletter.errors import AddressError, NotFoundError, StateError
-from newsletter.models import MailingList, OnUncertain, OptIn, Tracking
+from newsletter.models import (
+    BACKDROP,
+    Archive,
+    Font,
+    ListFigures,
+    MailingList,
+    OnUncertain,
+    OptIn,
+    Tracking,
+)
 
-_ACCENT = re.compile(r"#[0-9a-f]{6}")
+MOST_FOOTER_LINES = 6
+LONGEST_FOOTER = 500
+_MEDIA = re.compile(r"[A-Za-z0-9_-]+\.(?:png|jpg|jpeg|gif|webp)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +57,11 @@ class NewList:
     send_time: str | None = None
     tracking: Tracking = Tracking.FULL
     on_uncertain: OnUncertain = OnUncertain.HOLD
+    archive: Archive = Archive.UNLISTED
+    backdrop: str = BACKDROP
+    heading_font: Font = Font.GEORGIA
+    text_font: Font = Font.SYSTEM
+    footer: str = ""
 
 
 class ListChanges(TypedDict, total=False):
@@ -65,6 +82,11 @@ class ListChanges(TypedDict, total=False):
     send_time: str | None
     tracking: Tracking
     on_uncertain: OnUncertain
+    archive: Archive
+    backdrop: str
+    heading_font: Font
+    text_font: Font
+    footer: str
 
 
 def create_list(session: Session, new: NewList, *, now: datetime) -> MailingList:
@@ -101,6 +123,20 @@ def retire_list(session: Session, slug: str, *, now: datetime) -> MailingList:
     return mailing_list
 
 
+def set_logo(
+    session: Session, slug: str, file: str | None, *, width: int = 0, height: int = 0
+) -> MailingList:
+    """Let a picture below /media/ stand where the name does; None: the name again. Raises `InputError`."""
+    if file is not None and (not _MEDIA.fullmatch(file) or width < 1 or height < 1):
+        refuse("logo", "choose a picture that was uploaded here")
+    mailing_list = _locked(session, slug)
+    mailing_list.logo = file
+    mailing_list.logo_width = width if file else None
+    mailing_list.logo_height = height if file else None
+    session.flush()
+    return mailing_list
+
+
 def list_by_slug(session: Session, slug: str) -> MailingList:
     found = session.scalar(select(MailingList).where(MailingList.slug == slug))
     if found is not None:
@@ -113,6 +149,11 @@ def list_by_slug(session: Session, slug: str) -> MailingList:
 
 def all_lists(session: Session) -> list[MailingList]:
     return list(session.scalars(select(MailingList).order_by(MailingList.slug)))
+
+
+def sizes_of_lists(session: Session) -> dict[int, ListFigures]:
+    """By the number of each list that anybody was ever on."""
+    return {figures.list_id: figures for figures in session.scalars(select(ListFigures))}
 
 
 def refuse_retired(mailing_list: MailingList) -> None:
@@ -139,11 +180,30 @@ def _normal(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _accent(text: str) -> str:
+def _colour(field: str, text: str) -> str:
     colour = text.strip().lower()
-    if not _ACCENT.fullmatch(colour):
-        refuse("accent", "write a colour as # and six hexadecimal digits, like #0b57d0")
+    if not is_colour(colour):
+        refuse(field, "write a colour as # and six hexadecimal digits, like #0b57d0")
     return colour
+
+
+def _backdrop(text: str) -> str:
+    colour = _colour("backdrop", text)
+    if contrast(colour, MUTED) < READABLE:
+        refuse(
+            "backdrop", "the grey text of the foot cannot be read on it; choose a lighter colour"
+        )
+    return colour
+
+
+def _footer(text: str) -> str:
+    lines = [line for line in text.splitlines() if line.strip()]
+    if len(lines) > MOST_FOOTER_LINES:
+        refuse("footer", f"it has {len(lines)} lines; write at most {MOST_FOOTER_LINES}")
+    read = "\n".join(read_line("footer", line, longest=LONGEST_FOOTER) for line in lines)
+    if len(read) > LONGEST_FOOTER:
+        refuse("footer", f"it has {len(read)} characters; write at most {LONGEST_FOOTER}")
+    return read
 
 
 def _address(field: str, text: str) -> str:
@@ -162,7 +222,9 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "name": partial(read_line, "name", longest=120),
     "tagline": partial(read_line, "tagline", longest=200, may_be_empty=True),
     "description": partial(read_line, "description", longest=1000, may_be_empty=True),
-    "accent": _accent,
+    "accent": partial(_colour, "accent"),
+    "backdrop": _backdrop,
+    "footer": _footer,
     "language": partial(read_language, "language"),
     "zone": partial(read_zone, "zone"),
     "sender_name": partial(read_line, "sender name", longest=120),

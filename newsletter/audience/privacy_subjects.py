@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
 
+from newsletter.audience.evidence import evidence_of
 from newsletter.audience.sections import hidden_among
 from newsletter.audience.subscribers import written_fields
 from newsletter.audience.tags import tags_of
@@ -16,7 +17,6 @@ from newsletter.models import (
     EVERYWHERE,
     AddressMove,
     Attempt,
-    ConsentEvent,
     Deferral,
     Delivery,
     Edition,
@@ -98,18 +98,15 @@ def _hidden(session: Session, subscription: Subscription) -> list[str]:
 
 
 def _consents(session: Session, traces: Traces) -> Rows:
-    return _read(
-        session,
-        select(
-            MailingList.slug.label("list"),
-            ConsentEvent.kind,
-            ConsentEvent.at,
-            ConsentEvent.evidence,
-        )
-        .join(MailingList, MailingList.id == ConsentEvent.list_id)
-        .where(ConsentEvent.subscriber_id == traces.subscriber_id)
-        .order_by(ConsentEvent.id),
-    )
+    return [
+        {
+            "list": each.list_slug,
+            "kind": _plain(each.kind),
+            "at": _plain(each.at),
+            "evidence": each.details,
+        }
+        for each in evidence_of(session, traces.subscriber_id)
+    ]
 
 
 def _changes(session: Session, traces: Traces) -> Rows:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from sqlalchemy import or_, select, tuple_, update
+from sqlalchemy import Select, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash
@@ -17,6 +17,7 @@ LONGEST_SOURCE = 200
 MOST_ON_A_PAGE = 1_000
 OBJECTIONS = (SuppressionReason.COMPLAINED, SuppressionReason.ON_REQUEST)
 """The person's own word; nobody else takes it back."""
+_PLACE = (Suppression.created_at, Suppression.address_hash, Suppression.list_id)
 
 
 class NewSuppression(NamedTuple):
@@ -149,18 +150,44 @@ def list_suppressions(
 
     Raises `InputError` for an `after` that is no page's `next_after`.
     """
-    limit = max(1, min(limit, MOST_ON_A_PAGE))
-    key = (Suppression.created_at, Suppression.address_hash, Suppression.list_id)
-    query = select(Suppression).order_by(*key).limit(limit + 1)
+    query = _entries(list_id, reason, source).order_by(*_PLACE)
+    if after is not None:
+        query = query.where(tuple_(*_PLACE) > tuple_(*_read_place(after)))
+    return _page(session, query, limit)
+
+
+def recent_suppressions(
+    session: Session,
+    *,
+    list_id: int | None = None,
+    reason: SuppressionReason | None = None,
+    source: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> SuppressionPage:
+    """As `list_suppressions`, newest first."""
+    query = _entries(list_id, reason, source).order_by(*(column.desc() for column in _PLACE))
+    if after is not None:
+        query = query.where(tuple_(*_PLACE) < tuple_(*_read_place(after)))
+    return _page(session, query, limit)
+
+
+def _entries(
+    list_id: int | None, reason: SuppressionReason | None, source: str | None
+) -> Select[Suppression]:
+    query = select(Suppression)
     if list_id is not None:
         query = query.where(Suppression.list_id == list_id)
     if reason is not None:
         query = query.where(Suppression.reason == reason)
     if source is not None:
         query = query.where(Suppression.source.contains(source, autoescape=True))
-    if after is not None:
-        query = query.where(tuple_(*key) > tuple_(*_read_place(after)))
-    found = session.scalars(query).all()
+    return query
+
+
+def _page(session: Session, query: Select[Suppression], limit: int) -> SuppressionPage:
+    limit = max(1, min(limit, MOST_ON_A_PAGE))
+    found = session.scalars(query.limit(limit + 1)).all()
     entries = tuple(found[:limit])
     return SuppressionPage(entries, _place(entries[-1]) if len(found) > limit else None)
 

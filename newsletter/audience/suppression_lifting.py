@@ -8,18 +8,20 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select
+from sqlalchemy import ColumnElement, Engine, and_, delete, exists, func, insert, select
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash, mask_address
 from newsletter.audience.fields import read_line
 from newsletter.audience.suppression import OBJECTIONS
+from newsletter.db import transaction
 from newsletter.errors import NotFoundError, StateError
 from newsletter.models import (
     EVERYWHERE,
     Domain,
     LiftedSuppression,
     ReplyClass,
+    Route,
     Subscriber,
     Suppression,
     SuppressionReason,
@@ -127,6 +129,26 @@ def undo(session: Session, accident: Accident, *, by: str, why: str, now: dateti
     ).all()
     _lift(session, entries, by=by, why=why, now=now)
     return len(entries)
+
+
+def undo_all(engine: Engine, accident: Accident, *, by: str, why: str, now: datetime) -> int:
+    """Until nothing is left to lift, a transaction for each thousand; returns how many were."""
+    total = 0
+    while True:
+        with transaction(engine) as session:
+            lifted = undo(session, accident, by=by, why=why, now=now)
+        if not lifted:
+            return total
+        total += lifted
+
+
+def route_called(session: Session, name: str) -> Route:
+    """Raises `NotFoundError`."""
+    found = session.query(Route).filter_by(name=name).one_or_none()
+    if found is None:
+        message = f"route: there is none called {name!r}; newsletter route list names them"
+        raise NotFoundError(message)
+    return found
 
 
 def lifted_of(session: Session, address: Address) -> list[LiftedSuppression]:

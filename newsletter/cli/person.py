@@ -26,8 +26,8 @@ def show_person(detail: SubscriberDetail, *, as_json: bool) -> None:
     for suppression in detail.suppressions:
         scope = "" if suppression.list_id == EVERYWHERE else " on one list"
         click.echo(f"{'suppressed':<15} {suppression.reason.value}{scope}")
-    for mailing_list, consent in detail.consents:
-        click.echo(f"{consent.at:%Y-%m-%d %H:%M}  {mailing_list.slug}: {consent.kind.value}")
+    for consent in detail.consents:
+        click.echo(f"{consent.at:%Y-%m-%d %H:%M}  {consent.list_slug}: {consent.kind.value}")
     for change in detail.changes:
         before, after = change.before or "-", change.after or "-"
         click.echo(
@@ -76,12 +76,12 @@ def _detail_as_json(detail: SubscriberDetail) -> dict[str, Any]:
         ],
         "consents": [
             {
-                "list": mailing_list.slug,
+                "list": consent.list_slug,
                 "kind": consent.kind,
                 "at": consent.at.isoformat(),
-                "evidence": consent.evidence,
+                "evidence": consent.details,
             }
-            for mailing_list, consent in detail.consents
+            for consent in detail.consents
         ],
         "changes": [
             {

@@ -18,17 +18,22 @@ from newsletter.audience.suppression import (
 )
 from newsletter.audience.suppression_export import write_csv, write_json_lines
 from newsletter.audience.suppression_import import SuppressionReport, import_suppressions
-from newsletter.audience.suppression_lifting import Accident, extent_of, lift, lifted_of, undo
+from newsletter.audience.suppression_lifting import (
+    Accident,
+    extent_of,
+    lift,
+    lifted_of,
+    route_called,
+    undo_all,
+)
 from newsletter.cli.output import json_option, write_json
 from newsletter.cli.times import INSTANT
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
-from newsletter.errors import NotFoundError
 from newsletter.models import (
     EVERYWHERE,
     LiftedSuppression,
     ReplyClass,
-    Route,
     Suppression,
     SuppressionReason,
 )
@@ -184,11 +189,14 @@ def undo_command(
             until=until,
             reason=SuppressionReason(reason) if reason else None,
             reply_class=ReplyClass(reply_class) if reply_class else None,
-            route=_route(session, route) if route else None,
+            route=route_called(session, route).id if route else None,
             source=source,
         )
         extent = extent_of(session, accident)
-    lifted = _undo_all(accident, why) if why is not None else 0
+    lifted = 0
+    if why is not None:
+        by = getpass.getuser()
+        lifted = undo_all(get_engine(), accident, by=by, why=why, now=utc_now())
     if as_json:
         found = {kind.value: entries for kind, entries in extent.found.items()}
         write_json({"found": found, "liftable": extent.liftable, "lifted": lifted})
@@ -199,16 +207,6 @@ def undo_command(
         click.echo(f"{extent.liftable:,} would be lifted; do it with --because REASON.")
         return
     click.echo(f"{lifted:,} lifted; complaints and people's own wishes stay.")
-
-
-def _undo_all(accident: Accident, why: str) -> int:
-    total, now = 0, utc_now()
-    while True:
-        with transaction() as session:
-            lifted = undo(session, accident, by=getpass.getuser(), why=why, now=now)
-        if not lifted:
-            return total
-        total += lifted
 
 
 @command.command("import")
@@ -270,14 +268,6 @@ def _opened(path: str) -> Iterator[IO[str]]:
 
 def _list_id(session: Session, slug: str | None) -> int:
     return list_by_slug(session, slug).id if slug else EVERYWHERE
-
-
-def _route(session: Session, name: str) -> int:
-    found = session.query(Route).filter_by(name=name).one_or_none()
-    if found is None:
-        message = f"route: there is none called {name!r}; newsletter route list names them"
-        raise NotFoundError(message)
-    return found.id
 
 
 def _slugs(session: Session) -> dict[int, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from newsletter.compose.sentences import ends_sentence
 
 _WORDS = tomllib.loads(Path(__file__).with_name("credits.toml").read_text(encoding="utf-8"))
+CREDIT_ROLES = tuple(_WORDS["briefing"])
 _ROLES = {word: role for role, words in _WORDS["briefing"].items() for word in words}
 
 _LONGEST_NAME = 80

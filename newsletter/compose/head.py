@@ -118,9 +118,10 @@ def read_head(text: Text, title: Title, *, start: int, findings: Findings) -> He
 
 
 def _read_unit(head: Head, unit: Unit, *, is_above: bool, findings: Findings) -> None:
-    for _ in unit.images:
+    for image in unit.images:
         message = "This image stands before the first story and was dropped. Move it into a story."
         findings.warning("image-without-story", message, unit.place())
+        findings.set_aside(f"![{image.alt}]({image.src})", unit.place())
     if credits := credits_in(unit.plain):
         head.credits |= {role: name for role, name in credits.items() if role not in head.credits}
     elif author := author_in(unit.plain):

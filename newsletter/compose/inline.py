@@ -1,4 +1,4 @@
-"""Marks inside a line: **bold**, *emphasis*, [links](https://…), ![images](…) and entities."""
+"""Marks inside a line: **bold**, *emphasis*, [links](https://…), ![images](…), [exact]{b} styles."""
 
 import html
 import itertools
@@ -14,12 +14,14 @@ from newsletter.compose.briefing import Image, RichText, Span, plain
 # stays linear whatever the text.
 _ADDRESS = r"<?(?:[^\s()（）<>]*(?:\([^\s()（）<>]*\)[^\s()（）<>]*){0,4})>?"
 _TARGET = rf"\(\s{{0,9}}{_ADDRESS}(?:\s{{1,9}}[\"'“][^\"'”()]{{0,200}}[\"'”])?\s{{0,9}}\)"
-_IMAGE = rf"[!！][\[［][^\[\]［］]{{0,500}}[\]］](?:{_TARGET}|（\s{{0,9}}{_ADDRESS}\s{{0,9}}）)"
+_IMAGE = rf"[!！][\[［][^\[\]［］]{{0,4000}}[\]］](?:{_TARGET}|（\s{{0,9}}{_ADDRESS}\s{{0,9}}）)"
+# For what no stars can say: bold that ends in a blank or stands inside a word is [text]{b}.
+_STYLE = r"\{(?:bi?|i)\}"
 _TOKEN = re.compile(
     rf"""
       (?P<escape> \\[!-/:-@\[-`{{-~] )
     | (?P<image> \[{_IMAGE}\]{_TARGET} | {_IMAGE} )
-    | (?P<link> \[[^\[\]]{{1,500}}\]{_TARGET} )
+    | (?P<link> \[[^\[\]]{{1,500}}\](?:{_TARGET}{_STYLE}?|{_STYLE}) )
     | (?P<address> <https?://[^\s<>]{{1,2000}}> )
     | (?P<entity> &(?:\#[0-9]{{1,7}}|\#[xX][0-9a-fA-F]{{1,6}}|[A-Za-z][A-Za-z0-9]{{1,31}}); )
     | (?P<html> </?[A-Za-z][^<>]{{0,300}}> | <!--[^<>]{{0,300}}--> )
@@ -30,6 +32,7 @@ _TOKEN = re.compile(
 _PARTS = re.compile(
     rf"[!！]?[\[［](?P<label>[^\[\]［］]*)[\]］][(（]\s*<?(?P<target>{_ADDRESS[2:-2]})"
 )
+_STYLED = re.compile(rf"\[(?P<label>[^\[\]]*)\](?P<style>{_STYLE})")
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
 
 
@@ -72,8 +75,12 @@ def cut(rich: RichText, start: int, end: int) -> RichText:
 
 
 class _Text(NamedTuple):
+    """`is_strong` and `is_emphasis` are its own, whatever the stars around it say."""
+
     text: str
     href: str | None
+    is_strong: bool = False
+    is_emphasis: bool = False
 
 
 class _Styled(NamedTuple):
@@ -115,7 +122,14 @@ class _Reader:
         styled: list[_Styled] = []
         for number, piece in enumerate(self.pieces):
             if isinstance(piece, _Text):
-                styled.append(_Styled(is_strong, is_emphasis, piece.href, piece.text))
+                styled.append(
+                    _Styled(
+                        is_strong or piece.is_strong,
+                        is_emphasis or piece.is_emphasis,
+                        piece.href,
+                        piece.text,
+                    )
+                )
                 continue
             is_strong ^= number in strong
             is_emphasis ^= number in emphasis
@@ -151,17 +165,31 @@ class _Reader:
             self.images.append(Image(_decoded_all(parts["target"]), _decoded_all(parts["label"])))
 
     def _link(self, text: str, index: int) -> None:
+        style = text[text.rfind("{") :] if text.endswith("}") else ""
+        if styled := _STYLED.fullmatch(text):
+            self._styled(styled["label"], style, base=index + 1)
+            return
         parts = _PARTS.match(text)
         if not parts:
             self._add(text, None)
             return
         target = _decoded_all(parts["target"])
-        if not _is_web_address(target):
+        if not is_web_address(target):
             message = (
                 f"The link to “{target[:80]}” was dropped: only http and https links are kept."
             )
             self.problems.append(Problem("link-bad", message, index))
-        self.read(parts["label"], base=index + 1, href=target if _is_web_address(target) else None)
+        href = target if is_web_address(target) else None
+        self._styled(parts["label"], style, base=index + 1, href=href)
+
+    def _styled(self, label: str, style: str, *, base: int, href: str | None = None) -> None:
+        first = len(self.pieces)
+        self.read(label, base=base, href=href)
+        for number, piece in enumerate(self.pieces[first:], start=first):
+            if isinstance(piece, _Text):
+                self.pieces[number] = piece._replace(
+                    is_strong="b" in style, is_emphasis="i" in style
+                )
 
     def _marks(self, match: re.Match[str], index: int) -> None:
         text, run = match.string, match[0]
@@ -223,7 +251,7 @@ def _decoded_all(text: str) -> str:
     return _decoded(text).strip()
 
 
-def _is_web_address(target: str) -> bool:
+def is_web_address(target: str) -> bool:
     try:
         parts = urlsplit(target)
     except ValueError:

@@ -19,8 +19,8 @@ _WORD = re.compile(r"[^\W_]+(?:['.&-][^\W_]+)*")
 
 def stories_of(points: Sequence[str], headlines: Sequence[str]) -> list[int | None]:
     """For each point the 1-based number of its story, None where no headline is close enough."""
-    folded = [_folded(headline) for headline in headlines]
-    found = [_best(_folded(point), folded) for point in points[:_MOST_POINTS]]
+    folded = [folded_words(headline) for headline in headlines]
+    found = [_best(folded_words(point), folded) for point in points[:_MOST_POINTS]]
     return found + [None] * (len(points) - len(found))
 
 
@@ -35,7 +35,7 @@ def _best(point: str, headlines: Sequence[str]) -> int | None:
     return best[2] + 1
 
 
-def _folded(text: str) -> str:
+def folded_words(text: str) -> str:
     """Lower case, straight quotes, and every Chinese character a word of its own."""
     lowered = text[:_LONGEST].translate(_FOLDED).lower()
     spaced = "".join(f" {character} " if is_cjk(character) else character for character in lowered)

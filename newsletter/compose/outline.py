@@ -142,12 +142,14 @@ def without_residue(units: Sequence[Unit], findings: Findings) -> list[Unit]:
         if index < last_story:
             message = f"“{unit.plain[:60]}” looks left over from a web page and was dropped."
             findings.warning("residue-in-middle", message, unit.place())
+            findings.set_aside(unit.raw, unit.place())
             continue
         if kind is Residue.TAIL and (bodies >= 2 or last_story >= 0):
             _drop_tail(units[index:], findings)
             break
         message = f"Dropped “{unit.plain[:60]}”, left over from a web page."
         findings.warning("residue-removed", message, unit.place())
+        findings.set_aside(unit.raw, unit.place())
     return kept
 
 
@@ -155,6 +157,8 @@ def _drop_tail(units: Sequence[Unit], findings: Findings) -> None:
     rest = f" and {len(units) - 1} more after it" if len(units) > 1 else ""
     message = f"Dropped “{units[0].plain[:60]}”{rest}, left over from a web page."
     findings.warning("residue-removed", message, units[0].place())
+    for unit in units:
+        findings.set_aside(unit.raw, unit.place())
 
 
 def _is_of_story(unit: Unit) -> bool:

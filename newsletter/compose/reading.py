@@ -28,6 +28,7 @@ _COMPOSED = (
     r"\w?[\u0300-\u1fff\u20d0-\u20ff\u2126\u212a\u212b\u302a-\u302f\u3041-\u30ff"
     r"\ua66f-\ud7ff\uf900-\ufb4f\ufe20-\ufe2f]{1,128}"
 )
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _TOUCHED = re.compile(
     f"(?P<mojibake>{_MOJIBAKE})|(?P<blank>{_BLANK})|(?P<invisible>{_INVISIBLE})"
     f"|(?P<control>{_CONTROL})|(?P<composed>{_COMPOSED})"
@@ -82,6 +83,19 @@ def clean_lines(text: str, findings: Findings) -> list[Line]:
     ]
     cleaner.report(findings)
     return lines
+
+
+def clean_text(text: str) -> str:
+    """One line as `clean_lines` leaves it for good: what is read again is not changed again."""
+    text = _LINE_END.sub(" ", text)
+    while (cleaned := _Cleaner().clean(1, text).text) != text:
+        text = cleaned
+    return text.strip()
+
+
+def storable(text: str) -> str:
+    """As it was written but for what no database keeps: NUL and halves of characters."""
+    return _UNSTORABLE.sub("", text)
 
 
 def blocks(lines: list[Line]) -> Iterator[tuple[Line, ...]]:

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from urllib.parse import urlsplit
 
 from newsletter.compose.dates import Dating
 from newsletter.compose.findings import Findings, Place
+from newsletter.compose.inline import is_web_address
 from newsletter.compose.stories import Draft, Stories
 from newsletter.compose.units import Unit
 
@@ -113,7 +113,7 @@ def _review_images(drafts: Sequence[Draft], findings: Findings) -> None:
     outlets = {draft.source.casefold() for draft in drafts if draft.source}
     for draft in drafts:
         for image, place in draft.images:
-            if not _is_web_address(image.src):
+            if not is_web_address(image.src):
                 message = (
                     f"The image address “{image.src[:80]}” is no web address. Put the real one."
                 )
@@ -132,11 +132,3 @@ def _review_numbers(numbers: Sequence[tuple[int | None, Place]], findings: Findi
             message = f"Number {number} follows number {previous}. Is one missing?"
             findings.warning("numbering-gap", message, place)
         previous = number
-
-
-def _is_web_address(src: str) -> bool:
-    try:
-        parts = urlsplit(src)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)

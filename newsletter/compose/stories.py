@@ -135,9 +135,11 @@ class _Reader:
         if part.place and not part.drafts:
             message = f"The section “{part.name}” has no story. Add one or delete the section."
             self.findings.error("section-empty", message, part.place)
-        for _, place in part.images:
+            self.findings.set_aside(f"[{part.name}]", part.place)
+        for image, place in part.images:
             message = "This image stands in no story and was dropped. Move it below a headline."
             self.findings.warning("image-without-story", message, place)
+            self.findings.set_aside(f"![{image.alt}]({image.src})", place)
         self.part = self.draft = None
 
     # Which role a unit plays
@@ -257,6 +259,7 @@ class _Reader:
         if self.draft is None:
             message = "This text has no headline above it and was left out. Add a headline."
             self.findings.error("body-without-headline", message, unit.place())
+            self.findings.set_aside(unit.raw, unit.place())
             return
         if self.draft.source and not source:
             message = (
@@ -305,6 +308,7 @@ class _Reader:
     def _drop(self, text: str, place: Place) -> None:
         message = f"“{text[:60]}” stands alone, neither headline nor text, and was dropped."
         self.findings.warning("orphan-line", message, place)
+        self.findings.set_aside(text, place)
 
     def _current_part(self) -> Part:
         if self.part is None:

@@ -139,7 +139,7 @@ def _groups(block: Sequence[Line], *, is_tight: bool) -> list[_Group]:
 
 
 def _unit(lines: Sequence[Line], level: int, findings: Findings) -> Unit:
-    raw, pieces = _joined(lines)
+    raw, pieces = joined(lines)
     inline = read_inline(raw)
     rich = inline.rich
     number: int | None = None
@@ -165,7 +165,7 @@ def _unit(lines: Sequence[Line], level: int, findings: Findings) -> Unit:
     return unit
 
 
-def _joined(lines: Sequence[Line]) -> tuple[str, tuple[tuple[int, Line, int], ...]]:
+def joined(lines: Sequence[Line]) -> tuple[str, tuple[tuple[int, Line, int], ...]]:
     """The lines with a blank between them, or none between two Chinese characters."""
     parts: list[str] = []
     pieces: list[tuple[int, Line, int]] = []

@@ -43,6 +43,7 @@ from newsletter.models import (
 )
 from newsletter.plan.exclusion import exclusion_reason
 from newsletter.plan.hiding import Hiding, hiding_of
+from newsletter.plan.waves import day_of
 
 Crowded = Callable[[int], Collection[int]]
 """The routes that a transport has no connection free for."""
@@ -116,14 +117,15 @@ _WHY = case(
     (Subscription.subscriber_id.is_(None), int(Reason.UNSUBSCRIBED)), else_=exclusion_reason()
 )
 _LEFT = (
-    select(Delivery.subscriber_id, _WHY)
+    select(Delivery.subscriber_id, _WHY, Subscriber.break_until, Delivery.list_id)
     .outerjoin(Subscriber, Subscriber.id == Delivery.subscriber_id)
     .outerjoin(Subscription, _OF_THIS_LIST)
-    .where(*WAITING, _WHY.is_not(None))
+    .where(*WAITING, or_(_WHY.is_not(None), Subscriber.break_until.is_not(None)))
 )
 _READERS = (
     select(
         _WHY,
+        Subscriber.break_until,
         Domain.verdict != DomainVerdict.NO_MAIL,
         Subscription.joined_at,
         Subscription.hidden_sections,
@@ -316,8 +318,33 @@ def _routes_by_need(session: Session, now: datetime) -> list[int]:
 
 def who_left(session: Session, lease: Lease) -> dict[int, Reason]:
     """The batch's waiting people who must not be mailed any more, each with the reason."""
-    rows = session.connection().execute(_LEFT, waiting_of(lease))
-    return {subscriber_id: Reason(why) for subscriber_id, why in rows}
+    days = _Days(session, lease)
+    left = {}
+    for subscriber_id, why, break_until, list_id in session.connection().execute(
+        _LEFT, waiting_of(lease)
+    ):
+        if why is not None:
+            left[subscriber_id] = Reason(why)
+        elif break_until > days.of(list_id):
+            left[subscriber_id] = Reason.ON_BREAK
+    return left
+
+
+class _Days:
+    """The day that a batch is of, on each of its lists; asked only of people who take a break."""
+
+    def __init__(self, session: Session, lease: Lease) -> None:
+        self._session = session
+        self._lease = lease
+        self._known: dict[int, date] = {}
+
+    def of(self, list_id: int) -> date:
+        if list_id not in self._known:
+            batch = self._session.get_one(Batch, (self._lease.edition_id, self._lease.batch))
+            wave = self._session.get_one(Wave, (batch.edition_id, batch.wave))
+            mailing_list = self._session.get_one(MailingList, list_id)
+            self._known[list_id] = day_of(self._session, wave, mailing_list)
+        return self._known[list_id]
 
 
 def _due(now: datetime, route: int, barred: Collection[int]) -> Select[Batch]:
@@ -341,11 +368,14 @@ def _mailable(
 ) -> tuple[Reader, ...]:
     """The batch's readers, less those who left since planning and those whose domain takes no mail."""
     readers, left, nowhere = [], {}, []
-    for why, takes_mail, joined_at, hidden, *known in session.connection().execute(
+    days = _Days(session, lease)
+    for why, break_until, takes_mail, joined_at, hidden, *known in session.connection().execute(
         _READERS, waiting_of(lease)
     ):
         if why is not None:
             left[known[0]] = Reason(why)
+        elif break_until is not None and break_until > days.of(known[1]):
+            left[known[0]] = Reason.ON_BREAK
         elif not takes_mail:
             nowhere.append(known[0])
         else:

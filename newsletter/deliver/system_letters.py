@@ -85,7 +85,7 @@ def _write_test(session: Session, mail: SystemMail, tokens: Tokens) -> _Written:
     if stored is None:
         message = f"revision {revision} of edition {edition_id} is gone"
         raise RenderError(message)
-    compiled = Compiled.from_bytes(stored.form)
+    compiled = Compiled.from_bytes(stored.form).without(int(mail.data.get("hidden", 0)))
     assembler = Assembler(replace(compiled, subject=marked_as_test(compiled.subject)), tokens)
     joined_on = mail.data["joined_on"]
     recipient = Recipient(

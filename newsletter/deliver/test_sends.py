@@ -27,6 +27,7 @@ from newsletter.models import (
     SystemMailState,
 )
 from newsletter.outbox import post
+from newsletter.plan.hiding import hiding_of
 from newsletter.plan.stored import lists_of
 
 MOST_AT_ONCE = 20
@@ -61,7 +62,8 @@ def request_test(
     """Post the newest revision to each of `to`; returns the mails' ids, in that order.
 
     It is dressed as the edition's first list, or the one named; with `persona` it greets that
-    subscriber, and comes from the first list of the edition that they are on. Raises `InputError`
+    subscriber, leaves out what they hide, and comes from the first list of the edition that they are
+    on. Raises `InputError`
     when somebody must not be mailed, `StateError` when too many tests were sent in the last minute.
     """
     edition = session.get(Edition, edition_id)
@@ -81,6 +83,7 @@ def request_test(
         "list_id": mailing_list.id,
         "by": by,
         **_persona_data(reader, mailing_list),
+        "hidden": _hidden(session, edition, reader, mailing_list),
     }
     posted = [
         post(
@@ -110,6 +113,8 @@ class _Reader:
     subscriber_id: int
     name: str
     joined_at: dict[int, datetime]
+    hidden_sections: dict[int, int]
+    """By list, as their subscription has them."""
     """When they joined, by list, in the edition's order of lists."""
 
 
@@ -119,7 +124,13 @@ def _reader(
     if persona is None:
         return None
     rows = session.execute(
-        select(Subscriber.id, Subscriber.name, Subscription.list_id, Subscription.joined_at)
+        select(
+            Subscriber.id,
+            Subscriber.name,
+            Subscription.list_id,
+            Subscription.joined_at,
+            Subscription.hidden_sections,
+        )
         .join(Subscription, Subscription.subscriber_id == Subscriber.id)
         .where(Subscriber.address_key == persona.key)
     ).all()
@@ -128,7 +139,8 @@ def _reader(
     if not in_order:
         message = f"{persona} is on none of the edition's lists, so no reader to greet as."
         raise InputError(message)
-    return _Reader(rows[0].id, rows[0].name, in_order)
+    hidden = {row.list_id: row.hidden_sections for row in rows}
+    return _Reader(rows[0].id, rows[0].name, in_order, hidden)
 
 
 def _choose_list(
@@ -196,6 +208,21 @@ def _persona_data(reader: _Reader | None, mailing_list: MailingList) -> dict[str
         "name": reader.name,
         "joined_on": joined_at.date().isoformat() if joined_at else None,
     }
+
+
+def _hidden(
+    session: Session, edition: Edition, reader: _Reader | None, mailing_list: MailingList
+) -> int:
+    """As `Compiled.without` takes it. Raises `InputError` when nothing would be left of the edition."""
+    if reader is None or not (bits := reader.hidden_sections.get(mailing_list.id, 0)):
+        return 0
+    hiding = hiding_of(session, edition.id, edition.revision).get(mailing_list.id)
+    if hiding is None:
+        return 0
+    if hiding.leaves_nothing(bits):
+        message = "That reader hides every section of this edition, and gets nothing."
+        raise InputError(message)
+    return hiding.places(bits)
 
 
 def _listed(addresses: Iterable[Address]) -> str:

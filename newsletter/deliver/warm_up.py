@@ -16,9 +16,14 @@ from newsletter.errors import InputError, StateError
 from newsletter.models import (
     Batch,
     BatchState,
+    Delivery,
+    DeliveryState,
     Edition,
     EditionState,
     EditionTransport,
+    Subscriber,
+    Suppression,
+    SuppressionReason,
     WarmUp,
     WarmUpDay,
 )
@@ -30,6 +35,7 @@ MOST_GROWTH = 100
 MOST_DEFERRED = 0.05
 MOST_COMPLAINTS = 0.0005
 LONG_UNUSED = timedelta(days=30)
+COMPLAINTS_COME_WITHIN = timedelta(days=7)
 AFTER_LONG_UNUSED = 0.25
 
 
@@ -231,6 +237,8 @@ def _today(session: Session, plan: WarmUp, route: int, now: datetime) -> WarmUpD
     key = (plan.transport_id, route, day)
     if session.get(WarmUpDay, key) is None:
         last = _last_in_use(session, plan.transport_id, route, day)
+        if last is not None:
+            last.complaints = _complaints(session, last)
         session.execute(
             insert_or_ignore(session, WarmUpDay).values(
                 transport_id=plan.transport_id,
@@ -251,6 +259,44 @@ def _last_in_use(session: Session, transport_id: int, route: int, day: date) -> 
         .order_by(WarmUpDay.day.desc())
         .limit(1)
     )
+
+
+def _complaints(session: Session, day: WarmUpDay) -> int:
+    """Who has complained since that day began, of those who were mailed this way lately.
+
+    A complaint comes hours or days after its mail, so that it counts against the last day in use,
+    whichever edition it is about. Whoever is erased by now is not found any more.
+    """
+    begin = datetime.combine(day.day, time(), tzinfo=UTC)
+    lately = begin - COMPLAINTS_COME_WITHIN
+    complainers = session.scalars(
+        select(Subscriber.id)
+        .join(Suppression, Suppression.address_hash == Subscriber.address_hash)
+        .where(
+            Suppression.reason == SuppressionReason.COMPLAINED, Suppression.created_at >= begin
+        )
+        .distinct()
+    ).all()
+    if not complainers:
+        return 0
+    editions = select(Edition.id).where(
+        or_(Edition.finished_at.is_(None), Edition.finished_at > lately)
+    )
+    counted = session.scalar(
+        select(func.count(Delivery.subscriber_id.distinct()))
+        .join(
+            Batch, (Batch.edition_id == Delivery.edition_id) & (Batch.number == Delivery.batch)
+        )
+        .where(
+            Delivery.edition_id.in_(session.scalars(editions).all()),
+            Delivery.subscriber_id.in_(complainers),
+            Delivery.state == DeliveryState.SENT,
+            Delivery.sent_at > lately,
+            Batch.transport_id == day.transport_id,
+            Batch.route == day.route,
+        )
+    )
+    return counted or 0
 
 
 def _went(row: WarmUpDay | None) -> Day | None:

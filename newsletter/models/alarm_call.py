@@ -8,6 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.db import Model
 
+LONGEST_TARGET = 1000
+LONGEST_ANSWER = 500
+
 
 class AlarmTarget(Model):
     """Where a list's alarms are posted, signed with the secret that the other side knows too."""
@@ -15,7 +18,7 @@ class AlarmTarget(Model):
     __tablename__ = "alarm_target"
 
     list_id: Mapped[int] = mapped_column(ForeignKey("list.id"), primary_key=True)
-    url: Mapped[str] = mapped_column(String(1000))
+    url: Mapped[str] = mapped_column(String(LONGEST_TARGET))
     secret_sealed: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(120))
@@ -47,7 +50,7 @@ class AlarmCall(Model):
     tried_at: Mapped[datetime | None]
     status: Mapped[int | None] = mapped_column(SmallInteger)
     """Of the last answer; None: there was none."""
-    answer: Mapped[str] = mapped_column(String(500), default="")
+    answer: Mapped[str] = mapped_column(String(LONGEST_ANSWER), default="")
     """What the server said last, or why it could not be asked."""
 
     __table_args__ = (

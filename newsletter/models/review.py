@@ -107,6 +107,8 @@ class AudienceCount(Model):
     """Whoever will be excluded included."""
     excluded: Mapped[dict[str, Any]]
     """How many by the name of the reason."""
+    places: Mapped[list[Any]] = mapped_column(Json, default=list)
+    """Confirmed people by zone and the hour that they asked for: `[zone, hour, people]`."""
     at: Mapped[datetime]
 
 

@@ -25,6 +25,11 @@ class SystemMailKind(StrEnum):
     """Whether mail is to go to another address: one to the old, one to the new."""
     MY_DATA = "my-data"
     ERASE_ME = "erase-me"
+    ACCOUNT_INVITE = "account-invite"
+    """To somebody who was given access, as are the next two."""
+    PASSWORD_RESET = "password-reset"  # noqa: S105  it is the name of a template
+    ACCOUNT_NOTICE = "account-notice"
+    """What was changed about how they sign in."""
 
 
 class SystemMailState(StrEnum):

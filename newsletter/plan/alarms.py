@@ -21,6 +21,7 @@ from newsletter.models import (
     SlotHoliday,
 )
 from newsletter.outbox import alarm_desk
+from newsletter.plan.alarm_calls import call_about
 from newsletter.plan.slots import due_of
 from newsletter.plan.timing import rules_of
 
@@ -63,6 +64,7 @@ def unready_slots(session: Session, *, now: datetime) -> Iterator[Unready]:
     slots = session.execute(
         select(Slot, MailingList)
         .join(MailingList, MailingList.id == Slot.list_id)
+        .where(MailingList.retired_at.is_(None))
         .order_by(Slot.id)
     )
     for slot, mailing_list in slots.all():
@@ -127,13 +129,14 @@ def _is_raised(session: Session, unready: Unready) -> bool:
 def _raise(session: Session, unready: Unready, now: datetime) -> None:
     mailing_list, day, kind = unready.mailing_list, unready.day, unready.kind
     text = _text(unready)
-    alarm_id = session.scalar(
+    alarm = session.scalar(
         insert_or_ignore(session, Alarm)
         .values(kind=kind, list_id=mailing_list.id, slot_date=day, at=now, text=text)
-        .returning(Alarm.id)
+        .returning(Alarm)
     )
-    if alarm_id is None:
+    if alarm is None:
         return
+    call_about(session, alarm, mailing_list)
     alarm_desk(
         session,
         f"Nothing is approved for {mailing_list.name}, {day:%A}",

@@ -1,29 +1,58 @@
 """Approves the newest revision of an edition: checked, named by its hash, void on any change."""
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
+from newsletter.accounts.installation import installation_settings
+from newsletter.checks.acknowledging import fingerprint
 from newsletter.checks.draft import make_draft
 from newsletter.checks.registry import run_checks
+from newsletter.compose.briefing import Briefing
 from newsletter.compose.findings import Finding, Severity
-from newsletter.errors import StateError
-from newsletter.models import EditionSegment, EditionState, Subscriber, Subscription, Transport
-from newsletter.plan.audience import approval_hash, freeze_audience, narrowing_of, segments_of
+from newsletter.errors import ForbiddenError, InputError, StateError
+from newsletter.models import (
+    AudienceCount,
+    CheckOverride,
+    Edition,
+    EditionSegment,
+    EditionState,
+    MailingList,
+    ReviewEnd,
+    Revision,
+    Subscriber,
+    Subscription,
+    Transport,
+)
+from newsletter.plan.audience import (
+    approval_hash,
+    count_audience,
+    freeze_audience,
+    narrowing_of,
+    segments_of,
+)
+from newsletter.plan.drafts import cut_revision, draft_of
 from newsletter.plan.editions import (
+    back_to_draft,
     briefing_of,
     compiled_of,
     has_correction,
+    is_out,
     newest_revision,
 )
+from newsletter.plan.exclusion import exclusion_reason
 from newsletter.plan.hiding import freeze_sections
+from newsletter.plan.review import close_review, last_review
 from newsletter.plan.slots import schedule_for_slot
 from newsletter.plan.stored import get_edition, lists_of
 from newsletter.plan.transports import freeze_choice
 from newsletter.settings import Settings
 from newsletter.tokens import Tokens
+
+SHORTEST_REASON = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +72,13 @@ class RefusedApproval(StateError):  # noqa: N818  read as "a refused approval"
     """The checks found errors; `findings` holds all that they found."""
 
     def __init__(self, edition_id: int, findings: tuple[Finding, ...]) -> None:
-        errors = [each for each in findings if each.severity is Severity.ERROR]
-        lines = "\n".join(f"  {each.code}: {each.message}" for each in errors)
+        lines = "\n".join(f"  {each.code}: {each.message}" for each in errors_in(findings))
         super().__init__(f"Edition {edition_id} cannot be approved:\n{lines}")
         self.findings = findings
+
+
+def errors_in(findings: Sequence[Finding]) -> list[Finding]:
+    return [each for each in findings if each.severity is Severity.ERROR]
 
 
 def check_edition(
@@ -54,54 +86,224 @@ def check_edition(
 ) -> tuple[Finding, ...]:
     """What the checks find in the newest revision, as each of the edition's lists would send it."""
     edition = get_edition(session, edition_id)
+    return check_revision(session, edition, settings=settings, now=now)
+
+
+def check_revision(
+    session: Session, edition: Edition, *, settings: Settings, now: datetime
+) -> tuple[Finding, ...]:
+    """The same for whoever only reads: the edition's row is not locked."""
     briefing = briefing_of(newest_revision(session, edition))
     found: dict[Finding, None] = {}
-    for mailing_list in lists_of(session, edition_id):
+    for mailing_list in lists_of(session, edition.id):
         compiled = compiled_of(session, edition, list_id=mailing_list.id)
         draft = make_draft(briefing, compiled, tokens=Tokens(settings.secret_keys), date=now)
         found.update(dict.fromkeys(run_checks(draft)))
-    return tuple(found)
+    found.update(dict.fromkeys(check_audience(session, edition, now=now)))
+    return tuple(sorted(found, key=lambda each: list(Severity).index(each.severity)))
+
+
+def check_audience(session: Session, edition: Edition, *, now: datetime) -> Iterator[Finding]:
+    lists = [each.id for each in lists_of(session, edition.id)]
+    somebody = (
+        exists()
+        .where(Subscription.list_id.in_(lists), Subscriber.id == Subscription.subscriber_id)
+        .where(narrowing_of(session, edition, now=now).admits, exclusion_reason().is_(None))
+    )
+    if not session.scalar(select(somebody)):
+        yield Finding(
+            "audience-empty",
+            Severity.WARNING,
+            "Nobody would get it: its lists have no confirmed readers, or its segment admits none.",
+        )
+
+
+def hash_to_approve(session: Session, edition: Edition) -> str:
+    """What approving now would approve: the newest revision, for the people of now's segments."""
+    content_hash = newest_revision(session, edition).content_hash
+    return approval_hash(session, content_hash, segments_of(session, edition.id))
+
+
+def let_errors_pass(
+    session: Session,
+    edition_id: int,
+    *,
+    reason: str,
+    by: str,
+    settings: Settings,
+    now: datetime,
+) -> list[Finding]:
+    """Allow that the newest revision is approved in spite of the errors that the checks find now.
+
+    It is for an admin to do. Raises `InputError` without a reason worth the name, `StateError` when
+    there is no error.
+    """
+    edition = get_edition(session, edition_id)
+    errors = errors_in(check_edition(session, edition_id, settings=settings, now=now))
+    if not errors:
+        message = f"The checks find no error in edition {edition_id}; there is nothing to let pass."
+        raise StateError(message)
+    reason = reason.strip()
+    if len(reason) < SHORTEST_REASON:
+        message = "reason: say in a sentence why it goes out in spite of that"
+        raise InputError(message)
+    session.merge(
+        CheckOverride(
+            edition_id=edition_id,
+            revision=edition.revision,
+            fingerprints=[fingerprint(each) for each in errors],
+            reason=reason,
+            at=now,
+            by=by,
+        )
+    )
+    session.flush()
+    return errors
+
+
+def blocking(session: Session, edition: Edition, findings: Sequence[Finding]) -> list[Finding]:
+    """The errors that no admin has let pass."""
+    override = session.get(CheckOverride, (edition.id, edition.revision))
+    passed = set(override.fingerprints) if override else set()
+    return [each for each in errors_in(findings) if fingerprint(each) not in passed]
 
 
 def approve_edition(
-    session: Session, edition_id: int, *, approved_by: str, settings: Settings, now: datetime
+    session: Session,
+    edition_id: int,
+    *,
+    approved_by: str,
+    settings: Settings,
+    now: datetime,
+    expected_hash: str | None = None,
+    also_known_as: Collection[str] = (),
 ) -> Approval:
     """Freeze the newest revision, its lists and its transport for sending.
 
-    A correction of what is being sent is carried by whatever is claimed from now on; lists and
-    transport stay. Raises `RefusedApproval` when a check finds an error, `StateError` when there
-    is neither a draft nor a correction.
+    `expected_hash` is what the approver has looked at, as `hash_to_approve` has it; None: whatever
+    the draft says now. A correction of what is being sent is carried by whatever is claimed from
+    now on; lists and transport stay. Raises `RefusedApproval` when a check finds an error,
+    `ForbiddenError` when a second person is needed, `StateError` when there is neither a draft nor
+    a correction, or it is not what was expected.
     """
     edition = get_edition(session, edition_id)
-    if edition.state is not EditionState.DRAFT and not has_correction(edition):
-        message = f"Edition {edition_id} is {edition.state}; only a draft can be approved."
+    cut_revision(session, edition_id, settings=settings, by=approved_by, now=now)
+    if expected_hash is not None and expected_hash != hash_to_approve(session, edition):
+        raise StateError(_what_changed(session, edition, expected_hash))
+    if not is_approvable(edition):
+        message = f"Edition {edition_id} is {edition.state.words}; only a draft can be approved."
         raise StateError(message)
+    require_second_person(session, edition, {approved_by, *also_known_as})
     findings = check_edition(session, edition_id, settings=settings, now=now)
-    if any(finding.severity is Severity.ERROR for finding in findings):
+    if blocking(session, edition, findings):
         raise RefusedApproval(edition_id, findings)
-    lists = lists_of(session, edition_id)
+    _freeze(session, edition, approved_by, now)
+    transport = session.get_one(Transport, edition.transport_id)
+    count = approved_count(session, edition_id)
+    if count is None or not is_out(edition):
+        count = count_audience(session, edition, now=now)
+    segments = tuple(segments_of(session, edition_id))
+    return Approval(
+        edition.revision,
+        hash_to_approve(session, edition),
+        transport.name,
+        count.people,
+        segments,
+        findings,
+    )
+
+
+def is_approvable(edition: Edition) -> bool:
+    is_before = edition.state in (EditionState.DRAFT, EditionState.IN_REVIEW)
+    return is_before or has_correction(edition)
+
+
+def withdraw_approval(session: Session, edition_id: int) -> None:
+    """The edition is a draft again, though nobody changed it.
+
+    Raises `StateError` for one that is not approved, or is scheduled.
+    """
+    edition = get_edition(session, edition_id)
+    if edition.state is not EditionState.APPROVED:
+        message = (
+            f"Edition {edition_id} is {edition.state.words}; there is no approval to withdraw."
+        )
+        raise StateError(message)
+    newest_revision(session, edition).approved_at = None
+    back_to_draft(session, edition)
+
+
+def require_second_person(session: Session, edition: Edition, names: Collection[str]) -> None:
+    """Raises `ForbiddenError` for whoever wrote or submitted it, where a list wants four eyes.
+
+    `names` are all that the approver goes or went by.
+    """
+    if not needs_second_person(session, lists_of(session, edition.id)):
+        return
+    known = {each.casefold() for each in names}
+    wrote = {each.casefold() for each in writers_of(session, edition)}
+    if known & wrote:
+        message = (
+            f"Edition {edition.id} needs a second person: whoever wrote or submitted it last does "
+            "not approve it."
+        )
+        raise ForbiddenError(message)
+
+
+def needs_second_person(session: Session, lists: Sequence[MailingList]) -> bool:
+    usual = installation_settings(session).four_eyes
+    return any(usual if each.four_eyes is None else each.four_eyes for each in lists)
+
+
+def writers_of(session: Session, edition: Edition) -> set[str]:
+    """Who changed it last, and who asked for its review."""
+    review = last_review(session, edition.id)
+    writers = {
+        newest_revision(session, edition).created_by,
+        draft_of(session, edition.id).changed_by,
+    }
+    return writers | (
+        {review.asked_by} if review and review.revision == edition.revision else set()
+    )
+
+
+def approved_count(session: Session, edition_id: int) -> AudienceCount | None:
+    """Whom it would go to when that was counted last; None: it never was."""
+    return session.get(AudienceCount, edition_id)
+
+
+def _freeze(session: Session, edition: Edition, approved_by: str, now: datetime) -> None:
     revision = newest_revision(session, edition)
-    freeze_sections(session, edition_id, revision.number, briefing_of(revision))
+    freeze_sections(session, edition.id, revision.number, briefing_of(revision))
+    close_review(session, edition, ReviewEnd.APPROVED, by=approved_by, now=now)
     revision.approved_at = now
     revision.approved_by = approved_by
     edition.approved_revision = revision.number
     edition.approved_at = now
-    if edition.state is EditionState.DRAFT:
-        freeze_choice(session, edition, lists)
+    if edition.state in (EditionState.DRAFT, EditionState.IN_REVIEW):
+        freeze_choice(session, edition, lists_of(session, edition.id))
         freeze_audience(session, edition)
         edition.state = EditionState.APPROVED
         session.flush()
-        schedule_for_slot(session, edition_id, now=now)
+        schedule_for_slot(session, edition.id, now=now)
     session.flush()
-    transport = session.get_one(Transport, edition.transport_id)
-    people = session.scalar(
-        select(func.count(func.distinct(Subscription.subscriber_id)))
-        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(
-            Subscription.list_id.in_([mailing_list.id for mailing_list in lists]),
-            narrowing_of(session, edition, now=now).admits,
-        )
+
+
+def _what_changed(session: Session, edition: Edition, seen: str) -> str:
+    draft = draft_of(session, edition.id)
+    before = session.scalar(
+        select(Revision)
+        .where(Revision.edition_id == edition.id, Revision.content_hash == seen)
+        .order_by(Revision.number.desc())
+        .limit(1)
     )
-    segments = tuple(segments_of(session, edition_id))
-    approved = approval_hash(revision.content_hash, segments)
-    return Approval(revision.number, approved, transport.name, people or 0, segments, findings)
+    stories = _stories_changed(briefing_of(before), draft.content.briefing) if before else 0
+    change = f" ({stories} stories differ)" if stories else ""
+    return (
+        f"Edition {edition.id} is not what you looked at any more: {draft.changed_by} changed it at "
+        f"{draft.changed_at:%H:%M} UTC{change}. Look at it again and approve that."
+    )
+
+
+def _stories_changed(before: Briefing, after: Briefing) -> int:
+    return len(set(before.stories) ^ set(after.stories))

@@ -88,8 +88,8 @@ def segments_of(session: Session, edition_id: int) -> list[EditionSegment]:
 def freeze_audience(session: Session, edition: Edition) -> None:
     """Copy the definitions as they are: whoever edits the segments later changes nothing here."""
     for used in segments_of(session, edition.id):
-        assert used.segment_id is not None
-        used.definition = session.get_one(Segment, used.segment_id).definition
+        used.definition = None
+        used.definition = _definition(session, used)
     session.flush()
 
 
@@ -100,13 +100,13 @@ def thaw_audience(session: Session, edition_id: int) -> None:
     session.flush()
 
 
-def approval_hash(content_hash: str, segments: Sequence[EditionSegment]) -> str:
+def approval_hash(session: Session, content_hash: str, segments: Sequence[EditionSegment]) -> str:
     """What an approval names: the content, and whom it goes to where that is narrowed."""
     if not segments:
         return content_hash
     approved: dict[str, Any] = {
         "content": content_hash,
-        "segments": [[used.use.value, used.definition] for used in segments],
+        "segments": [[used.use.value, _definition(session, used)] for used in segments],
     }
     canonical = json.dumps(approved, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -155,7 +155,7 @@ def count_audience(session: Session, edition: Edition, *, now: datetime) -> Audi
             .group_by(people.c.subscriber_id)
             .subquery()
         )
-    counted = dict(
+    counted: dict[int, int] = dict(
         session.execute(select(people.c.reason, func.count()).group_by(people.c.reason)).all()
     )
     count = AudienceCount(
@@ -188,8 +188,12 @@ def _were_sent(session: Session, edition_id: int) -> Iterator[ColumnElement[bool
 
 
 def _holds(session: Session, used: EditionSegment, now: datetime) -> ColumnElement[bool]:
-    definition = used.definition
-    if definition is None:
-        assert used.segment_id is not None
-        definition = session.get_one(Segment, used.segment_id).definition
-    return segmented(session, definition, now=now).holds
+    return segmented(session, _definition(session, used), now=now).holds
+
+
+def _definition(session: Session, used: EditionSegment) -> str:
+    """As it was approved; of what nobody has approved, as it is."""
+    if used.definition is not None:
+        return used.definition
+    assert used.segment_id is not None
+    return session.get_one(Segment, used.segment_id).definition

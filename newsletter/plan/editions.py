@@ -36,6 +36,7 @@ from newsletter.render.compile import compile_edition
 from newsletter.render.compiled import Compiled
 from newsletter.render.letter import Link as NumberedLink
 from newsletter.render.masthead import Masthead
+from newsletter.render.theme import theme_of
 from newsletter.settings import Settings
 
 
@@ -255,6 +256,7 @@ def masthead_of(mailing_list: MailingList, settings: Settings) -> Masthead:
         mail_domain=settings.mail_domain,
         base_url=settings.base_url,
         tracking=mailing_list.tracking,
+        theme=theme_of(mailing_list),
     )
 
 

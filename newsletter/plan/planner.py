@@ -58,7 +58,7 @@ from newsletter.plan.hiding import hiding_of
 from newsletter.plan.stored import get_edition, lists_of
 from newsletter.plan.tiers import tier_for
 from newsletter.plan.timing import rules_of
-from newsletter.plan.waves import ONLY, is_time_to_plan, next_wave
+from newsletter.plan.waves import ONLY, day_of, is_time_to_plan, next_wave
 from newsletter.queue import Job, enqueue_after_commit
 
 SLICE = 20_000
@@ -133,7 +133,7 @@ def plan_slice(
             after=wave.plan_cursor,
             upto=last,
             list_zone=_zone_of(session, edition_id, mailing_list),
-            day=_day_of(session, wave, mailing_list),
+            day=day_of(session, wave, mailing_list),
             everything=_everything_of(session, edition, mailing_list),
             narrowing=narrowing_of(session, edition, now=now),
             tier=tier_for(session, edition_id, now=now),
@@ -192,12 +192,6 @@ def _zone_of(session: Session, edition_id: int, mailing_list: MailingList) -> in
             exists().where(LocalSchedule.edition_id == edition_id),
         )
     )
-
-
-def _day_of(session: Session, wave: Wave, mailing_list: MailingList) -> date:
-    """The day that the edition is of: every reader's own, or the list's where all share an instant."""
-    local = session.get(LocalSchedule, wave.edition_id)
-    return local.day if local else wave.due_at.astimezone(rules_of(mailing_list.zone)).date()
 
 
 def _plan_people(session: Session, planned: _Slice) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import CursorResult, delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from newsletter.audience.lists import refuse_retired
 from newsletter.audience.zones import find_zone
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import (
@@ -67,8 +68,9 @@ def weekday_names(mask: int) -> str:
 def set_slot(session: Session, list_id: int, new: NewSlot, *, now: datetime) -> Slot:
     """Give these weekdays of the list a slot; another one that had them has them no more.
 
-    Raises `InputError`.
+    Raises `InputError`, and `StateError` for a retired list.
     """
+    refuse_retired(session.get_one(MailingList, list_id))
     zone = None if new.zone is None else find_zone(new.zone)
     if new.zone is not None and zone is None:
         message = "zone: write an IANA time zone like Europe/Berlin, or subscriber"
@@ -128,8 +130,10 @@ def fill_slot(
     """Make the edition the one of that day's slot; True when it is scheduled by that.
 
     One that is not approved yet is scheduled when it is. Raises `InputError` when the day has no
-    slot or the edition does not go to the list, `StateError` when another edition fills it.
+    slot or the edition does not go to the list, `StateError` when another edition fills it, or the
+    list is retired.
     """
+    refuse_retired(mailing_list)
     if slot_on(session, mailing_list.id, day) is None:
         message = f"{mailing_list.slug} has no slot on {day:%A}, {day}; see: newsletter slot list"
         raise InputError(message)

@@ -11,6 +11,7 @@ from newsletter.db import insert_or_ignore
 from newsletter.models import (
     Edition,
     LocalSchedule,
+    MailingList,
     Past,
     Reason,
     Subscriber,
@@ -213,6 +214,12 @@ def next_wave(session: Session, edition_id: int) -> Wave | None:
         .order_by(Wave.is_sweep, Wave.due_at, Wave.number)
         .limit(1)
     )
+
+
+def day_of(session: Session, wave: Wave, mailing_list: MailingList) -> date:
+    """The day that the edition is of: every reader's own, or the list's where all share an instant."""
+    local = session.get(LocalSchedule, wave.edition_id)
+    return local.day if local else wave.due_at.astimezone(rules_of(mailing_list.zone)).date()
 
 
 def is_time_to_plan(wave: Wave, now: datetime) -> bool:

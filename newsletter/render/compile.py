@@ -15,6 +15,7 @@ from newsletter.render.inline import inline
 from newsletter.render.letter import Letter, Link, write_letter
 from newsletter.render.masthead import Masthead
 from newsletter.render.plaintext import set_text
+from newsletter.render.theme import font_stack
 
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -72,7 +73,7 @@ def compile_edition(
 
 def render_html(letter: Letter, slot: Callable[[Slot], str]) -> str:
     """The page before its style sheet is inlined; `slot` says what to put in each place."""
-    accent = letter.masthead.accent
+    accent, theme = letter.masthead.accent, letter.masthead.theme
     reason = letter.words.reason.format(
         address=slot(cut.ADDRESS), list=letter.masthead.name, joined=slot(cut.JOINED)
     )
@@ -83,8 +84,10 @@ def render_html(letter: Letter, slot: Callable[[Slot], str]) -> str:
             letter=letter,
             slot=slot,
             reason=reason,
-            day=palette.day(accent),
+            day=palette.day(accent, theme.backdrop),
             night=palette.night(accent),
+            heading_font=font_stack(theme.heading_font).in_language(letter.words),
+            text_font=font_stack(theme.text_font).in_language(letter.words),
             preheader=cut.PREHEADER,
             point_number=cut.POINT,
             between=cut.BETWEEN,

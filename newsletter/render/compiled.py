@@ -1,6 +1,7 @@
 """The compiled edition: all that every reader's message and the web page are put together from."""
 
 import json
+import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -32,11 +33,14 @@ from newsletter.render.cut import (
 )
 from newsletter.render.letter import Link
 from newsletter.render.masthead import Masthead
+from newsletter.render.theme import PLAIN, theme_from
 from newsletter.render.words import Words, words_for
 
-FORMAT = 2
-_READABLE = (1, FORMAT)
-"""The first has no marks around its sections, so that nobody can hide one."""
+FORMAT = 3
+_READABLE = (1, 2, FORMAT)
+"""The first has no marks around its sections, so that nobody can hide one; the second no theme."""
+
+_BODY = re.compile(r"<body\b[^>]*>")
 
 # Invisible, and as wide as an inbox's preview: what follows in the mail must not be shown there.
 _PREVIEW_LENGTH = 150
@@ -184,8 +188,11 @@ def padded(preheader: str) -> str:
     return escape(preheader) + _INVISIBLE * missing
 
 
-def edition_page(compiled: Compiled) -> str:
-    """The HTML of the edition's public web page: nobody's greeting, no tracking, plain links."""
+def edition_page(compiled: Compiled, *, head: str = "", above: str = "", below: str = "") -> str:
+    """The HTML of the edition's public web page: nobody's greeting, no tracking, plain links.
+
+    `head` is HTML for the page's head, `above` and `below` stand around the letter.
+    """
     urls = {link.number: escape(link.url) for link in compiled.links}
     neutral = {GREETING: escape(compiled.words.greeting_nobody)}
     page, is_shown = [], True
@@ -197,7 +204,14 @@ def edition_page(compiled: Compiled) -> str:
         elif slot is not None and is_shown:
             number = link_number(slot)
             page.append(neutral[slot] if number is None else urls[number])
-    return "".join(page)
+    return _framed("".join(page), head=head, above=above, below=below)
+
+
+def _framed(page: str, *, head: str, above: str, below: str) -> str:
+    page = page.replace("</head>", f"{head}</head>", 1)
+    page = _BODY.sub(lambda found: found[0] + above, page, count=1)
+    before, end, after = page.rpartition("</body>")
+    return before + below + end + after
 
 
 def _shown(cut: Cut, hidden: int, *, point: Callable[[int], str], preheader: str) -> Cut:
@@ -257,8 +271,14 @@ def _plain(cut: Cut, urls: Mapping[int, str]) -> Cut:
 
 
 def _masthead(form: Mapping[str, Any]) -> Masthead:
-    # What was compiled before lists had a choice was tracked.
-    return Masthead(**{**form, "tracking": Tracking(form.get("tracking", Tracking.FULL))})
+    # What was compiled before lists had a choice was tracked, and looked like all others.
+    return Masthead(
+        **{
+            **form,
+            "tracking": Tracking(form.get("tracking", Tracking.FULL)),
+            "theme": theme_from(form["theme"]) if "theme" in form else PLAIN,
+        }
+    )
 
 
 def _cut(form: Mapping[str, Any]) -> Cut:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from newsletter.addresses import parse_address
+from newsletter.audience.colours import is_colour
 from newsletter.errors import InputError
 from newsletter.models import Tracking
-from newsletter.render.palette import is_colour
+from newsletter.render.theme import PLAIN, Theme
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}", re.ASCII)
@@ -34,6 +35,7 @@ class Masthead:
     accent: str = "#1d4e89"
     reply_to: str | None = None
     tracking: Tracking = Tracking.FULL
+    theme: Theme = PLAIN
 
     def __post_init__(self) -> None:
         """Raises `InputError` for what would give a broken header, address or colour."""
@@ -57,6 +59,10 @@ class Masthead:
         for address in filter(None, (self.sender_address, self.reply_to)):
             plain = not parse_address(address).needs_smtputf8
             _require(plain, "address", address, "use ASCII letters before the @")
+
+    @property
+    def logo_url(self) -> str | None:
+        return f"{self.base_url}/media/{self.theme.logo.file}" if self.theme.logo else None
 
     @property
     def is_tracked(self) -> bool:

@@ -158,5 +158,6 @@ class _Setting:
             f"{words.read_online}{words.colon}{letter.page}",
             "",
             masthead.name,
+            *(part for line in masthead.theme.footer_lines for part in self._wrap(line)),
             *masthead.postal_lines,
         ]

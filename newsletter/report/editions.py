@@ -1,5 +1,7 @@
 """What became of an edition, read from its batches' counters and its figures: never by counting."""
 
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,15 +11,8 @@ from sqlalchemy.orm import Session
 from newsletter.errors import NotFoundError
 from newsletter.models import Batch, Edition, EditionFigures, EditionState, ExclusionFigures
 
-_COUNTERS = (
-    Batch.people,
-    Batch.deferred,
-    Batch.sent,
-    Batch.excluded,
-    Batch.failed,
-    Batch.uncertain,
-    Batch.cancelled,
-)
+_COUNTERS = ("people", "deferred", "sent", "excluded", "failed", "uncertain", "cancelled")
+_NOTHING = EditionFigures(opens=0, clicks=0, clickers=0, unsubscribes=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +34,7 @@ class EditionStatus:
     cancelled: int
     opens: int
     clicks: int
+    clickers: int
     unsubscribes: int
 
     @property
@@ -56,38 +52,83 @@ class EditionStatus:
 
 def edition_status(session: Session, edition_id: int) -> EditionStatus:
     """Raises `NotFoundError`."""
-    edition = session.get(Edition, edition_id)
-    if edition is None:
+    found = edition_statuses(session, [edition_id])
+    if not found:
         message = f"There is no edition {edition_id}."
         raise NotFoundError(message)
-    sums = session.execute(
-        select(*(func.coalesce(func.sum(counter), 0) for counter in _COUNTERS)).where(
-            Batch.edition_id == edition_id
+    return found[edition_id]
+
+
+def edition_statuses(session: Session, edition_ids: Collection[int]) -> dict[int, EditionStatus]:
+    """Of those of them that there are, by id; three questions, however many they are."""
+    counts = _sums_of_batches(session, edition_ids)
+    excluded = _exclusions(session, edition_ids)
+    figures = {
+        each.edition_id: each
+        for each in session.scalars(
+            select(EditionFigures).where(EditionFigures.edition_id.in_(edition_ids))
         )
-    ).one()
-    people, deferred, sent, excluded, failed, uncertain, cancelled = map(int, sums)
-    reasons = session.execute(
-        select(ExclusionFigures.reason, ExclusionFigures.people)
-        .where(ExclusionFigures.edition_id == edition_id)
-        .order_by(ExclusionFigures.reason)
-    )
-    figures = session.get(EditionFigures, edition_id) or EditionFigures(
-        opens=0, clicks=0, unsubscribes=0
-    )
+    }
+    return {
+        edition.id: _status(
+            edition,
+            counts.get(edition.id, dict.fromkeys(_COUNTERS, 0)),
+            excluded[edition.id],
+            figures.get(edition.id) or _NOTHING,
+        )
+        for edition in session.scalars(select(Edition).where(Edition.id.in_(edition_ids)))
+    }
+
+
+def _status(
+    edition: Edition,
+    counts: dict[str, int],
+    excluded: dict[str, int],
+    figures: EditionFigures,
+) -> EditionStatus:
+    settled = sum(counts.values()) - counts["people"]
     return EditionStatus(
         edition_id=edition.id,
         public_id=edition.public_id,
         state=edition.state,
         is_planned=edition.planned_at is not None,
-        planned=people,
-        waiting=people - deferred - sent - excluded - failed - uncertain - cancelled,
-        deferred=deferred,
-        sent=sent,
-        excluded={reason.name.lower(): count for reason, count in reasons},
-        failed=failed,
-        uncertain=uncertain,
-        cancelled=cancelled,
+        planned=counts["people"],
+        waiting=counts["people"] - settled,
+        deferred=counts["deferred"],
+        sent=counts["sent"],
+        excluded=excluded,
+        failed=counts["failed"],
+        uncertain=counts["uncertain"],
+        cancelled=counts["cancelled"],
         opens=figures.opens,
         clicks=figures.clicks,
+        clickers=figures.clickers,
         unsubscribes=figures.unsubscribes,
     )
+
+
+def _sums_of_batches(session: Session, edition_ids: Collection[int]) -> dict[int, dict[str, int]]:
+    sums = [func.sum(getattr(Batch, name)) for name in _COUNTERS]
+    rows = session.execute(
+        select(Batch.edition_id, *sums)
+        .where(Batch.edition_id.in_(edition_ids))
+        .group_by(Batch.edition_id)
+    )
+    return {
+        edition_id: dict(zip(_COUNTERS, map(int, counts), strict=True))
+        for edition_id, *counts in rows
+    }
+
+
+def _exclusions(
+    session: Session, edition_ids: Collection[int]
+) -> defaultdict[int, dict[str, int]]:
+    """By edition, how many people were left out for each reason."""
+    found = defaultdict[int, dict[str, int]](dict)
+    for edition_id, reason, people in session.execute(
+        select(ExclusionFigures.edition_id, ExclusionFigures.reason, ExclusionFigures.people)
+        .where(ExclusionFigures.edition_id.in_(edition_ids))
+        .order_by(ExclusionFigures.reason)
+    ):
+        found[edition_id][reason.name.lower()] = people
+    return found

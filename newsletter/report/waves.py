@@ -12,25 +12,17 @@ from newsletter.errors import NotFoundError
 from newsletter.models import (
     Batch,
     Edition,
-    EditionList,
-    MailingList,
     Past,
     Reason,
-    Subscriber,
-    Subscription,
-    SubscriptionStatus,
     Wave,
     WaveHour,
     WaveZone,
     Zone,
 )
-from newsletter.plan.audience import narrowing_of
+from newsletter.plan.places import Place, people_by_place
 from newsletter.plan.stored import lists_of
-from newsletter.plan.timing import find_rules, rules_of
+from newsletter.plan.timing import rules_of
 from newsletter.plan.waves import Instant, divide, own_instant
-
-_Place = tuple[str, time | None]
-"""A zone, and the hour that people in it asked for; None: they did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +49,19 @@ def preview_waves(
     past: Past,
     deadline: timedelta,
     now: datetime,
+    people: Counter[Place] | None = None,
 ) -> list[WaveStatus]:
-    """What a local schedule would come to, with all who are confirmed. Raises `NotFoundError`."""
+    """What a local schedule would come to, with all who are confirmed, or with `people` who were
+    counted before. Raises `NotFoundError`.
+    """
     _existing(session, edition_id)
-    people = _people_by_place(session, edition_id, now)
+    if people is None:
+        people = people_by_place(session, edition_id, now)
     zones = {
         *(zone for zone, _ in people),
         *(rules_of(each.zone).key for each in lists_of(session, edition_id)),
     }
-    waves: dict[Instant, list[_Place]] = {}
+    waves: dict[Instant, list[Place]] = {}
     for share in divide(zones, day, at, past=past, deadline=deadline, now=now):
         instant = Instant(share.due_at, share.due_at + deadline, share.exclusion)
         waves[instant] = [(zone, None) for zone in share.zones]
@@ -90,8 +86,12 @@ def preview_waves(
     ]
 
 
-def wave_statuses(session: Session, edition_id: int) -> list[WaveStatus]:
-    """Earliest first, the sweep last; empty before it is scheduled. Raises `NotFoundError`."""
+def wave_statuses(
+    session: Session, edition_id: int, *, people: Counter[Place] | None = None
+) -> list[WaveStatus]:
+    """Earliest first, the sweep last; empty before it is scheduled. `people` are those who were
+    counted before, for waves to come; None: they are counted now. Raises `NotFoundError`.
+    """
     _existing(session, edition_id)
     waves = session.scalars(
         select(Wave)
@@ -107,7 +107,7 @@ def wave_statuses(session: Session, edition_id: int) -> list[WaveStatus]:
         )
     }
     places = _places_by_wave(session, edition_id)
-    coming = _coming(session, edition_id, waves)
+    coming = _coming(session, edition_id, waves) if people is None else people
     return [
         WaveStatus(
             due_at=wave.due_at,
@@ -131,14 +131,14 @@ def _existing(session: Session, edition_id: int) -> None:
         raise NotFoundError(message)
 
 
-def _coming(session: Session, edition_id: int, waves: Sequence[Wave]) -> Counter[_Place]:
+def _coming(session: Session, edition_id: int, waves: Sequence[Wave]) -> Counter[Place]:
     """Who waits to be planned, by place: asked for only when a wave is still to come."""
     if all(wave.planned_at is not None for wave in waves):
         return Counter()
-    return _people_by_place(session, edition_id, min(wave.due_at for wave in waves))
+    return people_by_place(session, edition_id, min(wave.due_at for wave in waves))
 
 
-def _expected(wave: Wave, places: dict[int, list[_Place]], coming: Counter[_Place]) -> int:
+def _expected(wave: Wave, places: dict[int, list[Place]], coming: Counter[Place]) -> int:
     if wave.is_sweep:
         return 0
     if not places:
@@ -146,12 +146,12 @@ def _expected(wave: Wave, places: dict[int, list[_Place]], coming: Counter[_Plac
     return sum(coming[place] for place in places.get(wave.number, ()))
 
 
-def _zones_of(places: Iterable[_Place]) -> tuple[str, ...]:
+def _zones_of(places: Iterable[Place]) -> tuple[str, ...]:
     return tuple(sorted({zone for zone, _ in places}))
 
 
-def _places_by_wave(session: Session, edition_id: int) -> dict[int, list[_Place]]:
-    found: dict[int, list[_Place]] = {}
+def _places_by_wave(session: Session, edition_id: int) -> dict[int, list[Place]]:
+    found: dict[int, list[Place]] = {}
     for number, name in session.execute(
         select(WaveZone.wave, Zone.name)
         .join(Zone, Zone.id == WaveZone.zone_id)
@@ -165,39 +165,3 @@ def _places_by_wave(session: Session, edition_id: int) -> dict[int, list[_Place]
     ):
         found.setdefault(number, []).append((name, own))
     return found
-
-
-def _people_by_place(session: Session, edition_id: int, now: datetime) -> Counter[_Place]:
-    """Its audience's confirmed people, each once, in the zone that counts for them."""
-    narrowing = narrowing_of(session, session.get_one(Edition, edition_id), now=now)
-    once = (
-        select(
-            Subscription.subscriber_id,
-            func.min(EditionList.position).label("position"),
-        )
-        .join(EditionList, EditionList.list_id == Subscription.list_id)
-        .where(
-            EditionList.edition_id == edition_id,
-            Subscription.status == SubscriptionStatus.CONFIRMED,
-        )
-        .group_by(Subscription.subscriber_id)
-        .subquery()
-    )
-    rows = session.execute(
-        select(Zone.name, MailingList.zone, Subscriber.delivery_time, func.count())
-        .select_from(once)
-        .join(Subscriber, Subscriber.id == once.c.subscriber_id)
-        .join(
-            EditionList,
-            (EditionList.edition_id == edition_id) & (EditionList.position == once.c.position),
-        )
-        .join(MailingList, MailingList.id == EditionList.list_id)
-        .outerjoin(Zone, Zone.id == Subscriber.zone_id)
-        .where(narrowing.admits, narrowing.reason.is_(None))
-        .group_by(Zone.name, MailingList.zone, Subscriber.delivery_time)
-    )
-    people: Counter[_Place] = Counter()
-    for name, list_zone, own, count in rows:
-        zone = find_rules(name or "") or rules_of(list_zone)
-        people[zone.key, own] += count
-    return people

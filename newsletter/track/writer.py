@@ -24,6 +24,7 @@ from newsletter.models import (
     Delivery,
     DeliveryState,
     Edition,
+    EditionList,
     Engagement,
     Event,
     EventKind,
@@ -36,12 +37,8 @@ from newsletter.models.partitions import ensure_event_partition
 from newsletter.redis import EVENT_STREAM
 from newsletter.tokens import NOBODY
 from newsletter.track.events import NO_LINK, ReaderEvent, unpack_events
-from newsletter.track.figures import (
-    Gain,
-    add_to_edition_figures,
-    add_to_link_figures,
-)
 from newsletter.track.stream import FIELD
+from newsletter.track.tally import First, Mailed, Readers, count_firsts
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +55,6 @@ CLICKED_ABOUT = timedelta(days=1)
 
 Engaged = tuple[int, int, int]
 """(edition, subscriber, link); link 0 is the open."""
-Readers = dict[tuple[int, int], DeliveryState]
-"""The deliveries that events name, by edition and subscriber."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +136,8 @@ def _write(engine: Engine, batch: _Batch, now: datetime) -> int | None:
         readers = _readers(session, batch.events.values())
         events = _possible(session, _plausible(batch.events, now), readers)
         _insert(session, events)
-        _count(session, [*_engage(session, events.values()), *_unnamed(events.values())])
+        firsts = [*_engage(session, events.values()), *_unnamed(events.values())]
+        count_firsts(session, firsts, readers)
         _settle_doubts(session, events.values(), readers, now)
         _note_clicks(session, events.values())
     return len(events)
@@ -185,20 +181,39 @@ def _readers(session: Session, events: Iterable[ReaderEvent]) -> Readers:
     for event in events:
         if event.edition_id <= GREATEST_EDITION_ID:
             wanted[event.edition_id].add(event.subscriber_id)
-    editions = session.scalars(select(Edition.id).where(Edition.id.in_(wanted))).all()
+    begun = dict(
+        session.execute(select(Edition.id, Edition.started_at).where(Edition.id.in_(wanted))).all()
+    )
     found = {
-        (edition_id, subscriber_id): state
-        for edition_id in editions
-        for subscriber_id, state in session.execute(
-            select(Delivery.subscriber_id, Delivery.state).where(
+        (edition_id, subscriber_id): Mailed(state, list_id, sent_at or started_at)
+        for edition_id, started_at in begun.items()
+        for subscriber_id, state, list_id, sent_at in session.execute(
+            select(
+                Delivery.subscriber_id, Delivery.state, Delivery.list_id, Delivery.sent_at
+            ).where(
                 Delivery.edition_id == edition_id,
                 Delivery.subscriber_id.in_(wanted[edition_id]),
             )
         )
     }
     # A link that names nobody asks for no delivery, only for its edition.
-    unnamed = {edition_id for edition_id in editions if NOBODY in wanted[edition_id]}
-    return found | {(edition_id, NOBODY): DeliveryState.SENT for edition_id in unnamed}
+    first_lists = _first_lists(session, {each for each in begun if NOBODY in wanted[each]})
+    return found | {
+        (edition_id, NOBODY): Mailed(DeliveryState.SENT, list_id, begun[edition_id])
+        for edition_id, list_id in first_lists.items()
+    }
+
+
+def _first_lists(session: Session, edition_ids: set[int]) -> dict[int, int]:
+    """Which of its lists nobody was a reader of, nobody can tell: the first stands for all."""
+    if not edition_ids:
+        return {}
+    rows = session.execute(
+        select(EditionList.edition_id, EditionList.list_id)
+        .where(EditionList.edition_id.in_(edition_ids))
+        .order_by(EditionList.position.desc())
+    )
+    return dict(rows.all())
 
 
 def _links(session: Session, edition_ids: set[int]) -> set[tuple[int, int]]:
@@ -236,7 +251,7 @@ def _insert(session: Session, events: dict[str, ReaderEvent]) -> None:
     )
 
 
-def _engage(session: Session, events: Iterable[ReaderEvent]) -> list[Engaged]:
+def _engage(session: Session, events: Iterable[ReaderEvent]) -> list[First]:
     """Add to what each delivery came to; returns what happened to it for the first time."""
     times = Counter[Engaged]()
     first_at: dict[Engaged, datetime] = {}
@@ -270,16 +285,18 @@ def _engage(session: Session, events: Iterable[ReaderEvent]) -> list[Engaged]:
     totals = session.execute(statement, rows).all()
     # A row that held nothing before now holds what this batch brought and no more.
     return [
-        (edition_id, subscriber_id, link)
+        First(edition_id, subscriber_id, link, first_at[edition_id, subscriber_id, link])
         for edition_id, subscriber_id, link, total in totals
         if total == times[edition_id, subscriber_id, link]
     ]
 
 
-def _unnamed(events: Iterable[ReaderEvent]) -> list[Engaged]:
+def _unnamed(events: Iterable[ReaderEvent]) -> list[First]:
     """What nobody in particular did: each time counts, since nobody can be told apart."""
     return [
-        (event.edition_id, NOBODY, event.link) for event in events if event.subscriber_id == NOBODY
+        First(event.edition_id, NOBODY, event.link, event.at)
+        for event in events
+        if event.subscriber_id == NOBODY
     ]
 
 
@@ -289,7 +306,7 @@ def _settle_doubts(
     """Whoever opens or clicks has got the message: then it is sent, if that was in doubt."""
     settled = defaultdict[tuple[int, Evidence], set[int]](set)
     for event in events:
-        if readers[event.edition_id, event.subscriber_id] is DeliveryState.UNCERTAIN:
+        if readers[event.edition_id, event.subscriber_id].state is DeliveryState.UNCERTAIN:
             kind = Evidence.OPEN if event.kind is EventKind.OPEN else Evidence.CLICK
             settled[event.edition_id, kind].add(event.subscriber_id)
     for edition_id, kind in sorted(settled):
@@ -312,16 +329,3 @@ def _note_clicks(session: Session, events: Iterable[ReaderEvent]) -> None:
         .values(clicked_at=at)
         .execution_options(synchronize_session=False)
     )
-
-
-def _count(session: Session, first_times: list[Engaged]) -> None:
-    gains = defaultdict[int, Gain](Gain)
-    clicks = Counter[tuple[int, int]]()
-    for edition_id, _, link in first_times:
-        if link == NO_LINK:
-            gains[edition_id].opens += 1
-        else:
-            gains[edition_id].clicks += 1
-            clicks[edition_id, link] += 1
-    add_to_edition_figures(session, gains)
-    add_to_link_figures(session, clicks)

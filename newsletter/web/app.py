@@ -24,9 +24,9 @@ from newsletter.web.deps import Deps
 from newsletter.web.headers import SecurityHeaders
 from newsletter.web.metrics import CountRequests, metrics
 from newsletter.web.newsroom import site
-from newsletter.web.pages import index
-from newsletter.web.public import confirm, person, preferences, rights, signup_form
+from newsletter.web.public import archive, confirm, person, preferences, rights, signup_form
 from newsletter.web.public.editions import edition
+from newsletter.web.public.index import index
 from newsletter.web.public.link import send_link
 from newsletter.web.public.subscribe import subscribe, subscribe_to_several
 from newsletter.web.public.unsubscribe import METHODS, unsubscribe
@@ -70,6 +70,10 @@ def create_app(*, settings: Settings | None = None, engine: Engine | None = None
         Route("/confirm/{token}", confirm.confirm, methods=confirm.METHODS),
         Route("/not-me/{token}", confirm.refuse, methods=confirm.METHODS),
         Route("/e/{public_id}", edition),
+        Route("/archive/{slug}", archive.archive),
+        Route("/archive/{slug}/feed.atom", archive.archive_atom),
+        Route("/archive/{slug}/feed.json", archive.archive_json),
+        Route("/archive/{slug}/{public_id}", archive.archived_edition),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/metrics", metrics),

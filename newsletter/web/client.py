@@ -12,6 +12,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Ip = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 MOST_LANGUAGES = 20
+SPOKEN = {"en", "zh"}
+"""Primary tags of the languages that there are words in."""
 
 
 def visit_of(request: Request, trusted_proxies: str | None) -> Visit:
@@ -42,6 +44,13 @@ def preferred_languages(request: Request) -> list[str]:
         if language is not None and (quality := _quality(weight)) > 0:
             wanted.append((-quality, len(wanted), language))
     return [language for _, _, language in sorted(wanted)]
+
+
+def wanted_language(request: Request) -> str | None:
+    """The one that the address names, or else the browser's most wanted, that pages speak."""
+    chosen = request.query_params.get("lang")
+    wanted = [chosen] if chosen else preferred_languages(request)
+    return next((tag for tag in wanted if tag.partition("-")[0].lower() in SPOKEN), None)
 
 
 def _quality(weight: str) -> float:

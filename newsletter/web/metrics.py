@@ -41,15 +41,20 @@ class CountRequests:
             await self._app(scope, receive, send)
             return
 
+        has_begun = False
+
         async def send_and_count(message: Message) -> None:
+            nonlocal has_begun
             if message["type"] == "http.response.start":
+                has_begun = True
                 self._count(scope, message["status"])
             await send(message)
 
         try:
             await self._app(scope, receive, send_and_count)
         except Exception:
-            self._count(scope, 500)  # the page for it is made outside of every middleware
+            if not has_begun:  # the page for it is made outside of every middleware
+                self._count(scope, 500)
             raise
 
     def _count(self, scope: Scope, status: int) -> None:

@@ -4,7 +4,6 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from newsletter.settings import TEMPLATES
@@ -31,7 +30,3 @@ def page(
 
 def rendered(template: str, **context: Any) -> str:
     return _templates().get_template(template).render(context)
-
-
-async def index(_request: Request) -> HTMLResponse:
-    return page("public/index.html")

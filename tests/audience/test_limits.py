@@ -5,8 +5,8 @@ import time
 import pytest
 import redis as redis_client
 
-from newsletter.audience import limits
 from newsletter.accounts.networks import network_of
+from newsletter.audience import limits
 from newsletter.audience.limits import SignupLimits
 from newsletter.stack.ports import free_port
 

@@ -62,7 +62,10 @@ ALLOWED: dict[Step, tuple[set[EditionState], EditionState]] = {
     schedule.unschedule: ({SCHEDULED, PAUSED}, APPROVED),
     schedule.pause: ({SENDING, SCHEDULED}, PAUSED),
     schedule.resume: ({PAUSED}, SCHEDULED),
-    schedule.cancel: ({DRAFT, APPROVED, SCHEDULED, SENDING, PAUSED}, CANCELLED),
+    schedule.cancel: (
+        {DRAFT, EditionState.IN_REVIEW, APPROVED, SCHEDULED, SENDING, PAUSED},
+        CANCELLED,
+    ),
 }
 
 
@@ -83,7 +86,7 @@ def test_each_step_starts_from_its_own_states_and_from_no_other(
                 session.refresh(edition)
                 assert edition.state is to
             else:
-                with pytest.raises(StateError, match=f"Edition {edition_id} is {state}"):
+                with pytest.raises(StateError, match=f"Edition {edition_id} is {state.words}"):
                     step(session, edition_id)
             savepoint.rollback()
 

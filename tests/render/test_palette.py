@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from newsletter.render.palette import READABLE, Palette, contrast, day, is_colour, night
+from newsletter.audience.colours import READABLE, contrast, is_colour
+from newsletter.render.palette import Palette, day, night
 
 accents = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 

@@ -14,6 +14,7 @@ from newsletter.models import (
     Domain,
     Edition,
     EditionFigures,
+    EditionList,
     EditionState,
     Link,
     LinkFigures,
@@ -57,6 +58,7 @@ def mailed_morning(engine: Engine, *, language: str = "en") -> Morning:
         for mailing_list, person in ((0, ada), (0, bo), (1, ada)):
             session.add(_subscription(lists[mailing_list].id, person.id))
         edition = _edition(session)
+        session.add(EditionList(edition_id=edition.id, position=0, list_id=lists[0].id))
         for person in (ada, bo):
             session.add(_delivery(edition.id, lists[0].id, person.id))
         return Morning(lists[0].id, lists[1].id, edition.id, ada.id, bo.id)

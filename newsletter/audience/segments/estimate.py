@@ -57,14 +57,20 @@ class _Sample:
 
 
 def estimate(session: Session, segment: Segmented) -> Estimate:
-    first, last = _range(session)
-    numbers = last - first + 1
-    trial = _draw(first, numbers, _TRIAL)
-    taken = session.scalar(select(func.count()).where(among(session, Subscriber.id, trial.numbers)))
-    density = max(taken or 0, 1) / max(len(trial.numbers), 1)
-    sample = _draw(first, numbers, min(math.ceil(SAMPLE / density), MOST_DRAWN))
+    sample = _sample(session)
     present, matching = _look_at(session, segment, sample.numbers)
     return Estimate(matching * sample.weight, present * sample.weight, _margin(matching, sample))
+
+
+def some_people(session: Session, segment: Segmented, *, limit: int) -> list[Subscriber]:
+    """A few of those whom the sample has; of a very small segment it may have none."""
+    return list(
+        session.scalars(
+            select(Subscriber)
+            .where(among(session, Subscriber.id, _sample(session).numbers), segment.holds)
+            .limit(limit)
+        )
+    )
 
 
 def ask_for_count(session: Session, segment_id: int, definition: str, *, now: datetime) -> None:
@@ -183,6 +189,15 @@ def _range(session: Session) -> tuple[int, int]:
         select(func.coalesce(func.min(Subscriber.id), 1), func.coalesce(func.max(Subscriber.id), 0))
     ).one()
     return first, last
+
+
+def _sample(session: Session) -> _Sample:
+    first, last = _range(session)
+    numbers = last - first + 1
+    trial = _draw(first, numbers, _TRIAL)
+    taken = session.scalar(select(func.count()).where(among(session, Subscriber.id, trial.numbers)))
+    density = max(taken or 0, 1) / max(len(trial.numbers), 1)
+    return _draw(first, numbers, min(math.ceil(SAMPLE / density), MOST_DRAWN))
 
 
 def _draw(first: int, numbers: int, wanted: int) -> _Sample:

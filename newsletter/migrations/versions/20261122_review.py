@@ -87,6 +87,7 @@ def _counts() -> None:
         "audience_count",
         sa.Column("people", sa.Integer(), nullable=False),
         sa.Column("excluded", JSON, nullable=False),
+        sa.Column("places", JSON, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
 

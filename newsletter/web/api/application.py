@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from newsletter.web.api import (
     attributes,
+    consents,
     exports,
     imports,
     lists,
@@ -37,6 +38,8 @@ _ROUTERS = (
     imports.router,
     exports.router,
     privacy.router,
+    consents.router,
+    consents.retention,
 )
 
 

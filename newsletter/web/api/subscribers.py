@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, cast
 
 from fastapi import APIRouter, Query, Security
 from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr, with_config
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +15,7 @@ from typing_extensions import TypedDict
 from newsletter.accounts.scopes import Scope
 from newsletter.audience.consent import remove_from_list, subscribe
 from newsletter.audience.detail import SubscriberDetail, subscriber_detail
+from newsletter.audience.import_merge import source_of
 from newsletter.audience.invitations import LONGEST_REASON, invite
 from newsletter.audience.lists import all_lists
 from newsletter.audience.sections import set_hidden_sections
@@ -33,9 +35,11 @@ from newsletter.models import (
     EVERYWHERE,
     ChangeCause,
     ConsentKind,
+    Import,
     MailingList,
     OptIn,
     Subscriber,
+    SubscriberChange,
     Subscription,
     SubscriptionStatus,
     SuppressionReason,
@@ -410,8 +414,9 @@ def show_history(call: Reader, subscriber_id: SubscriberInPath) -> Response:
     with call.reading() as session:
         detail = visible(call, session, subscriber_id)
         hidden = _hidden_fields(call, session)
+        imports = _foreign_imports(call, session)
     items = [
-        ChangeShown.model_validate(change, from_attributes=True)
+        _change(change, is_foreign=change.reference in imports)
         for change in detail.changes
         if change.field not in hidden
     ]
@@ -423,10 +428,11 @@ def show_evidence(call: Reader, subscriber_id: SubscriberInPath) -> Response:
     """What proves that somebody agreed, and when they left."""
     with call.reading() as session:
         detail = visible(call, session, subscriber_id)
+        slugs = {each.slug for each in call.lists(session)}
     items = [
-        ConsentShown(list=each.slug, kind=event.kind, at=event.at, evidence=event.evidence)
-        for each, event in detail.consents
-        if call.may_see(each.id)
+        ConsentShown(list=each.list_slug, kind=each.kind, at=each.at, evidence=each.details)
+        for each in detail.consents
+        if each.list_slug in slugs
     ]
     return one(Evidence(items=items))
 
@@ -518,6 +524,20 @@ def _lock(session: Session, subscriber_id: int) -> None:
 def _hidden_fields(call: Call, session: Session) -> set[str]:
     """What the history says of lists that the key is not for."""
     return {f"sections of {each.slug}" for each in all_lists(session) if not call.may_see(each.id)}
+
+
+def _foreign_imports(call: Call, session: Session) -> set[str]:
+    """References of imports into lists that the key is not for."""
+    if call.caller.list_ids is None:
+        return set()
+    others = session.scalars(select(Import.id).where(Import.list_id.not_in(call.caller.list_ids)))
+    return {source_of(number) for number in others}
+
+
+def _change(change: SubscriberChange, *, is_foreign: bool) -> ChangeShown:
+    """Of what came with another list's import, neither who brought it nor which one it was."""
+    shown = ChangeShown.model_validate(change, from_attributes=True)
+    return shown.model_copy(update={"by": "", "reference": None}) if is_foreign else shown
 
 
 def shown(session: Session, person: Subscriber) -> SubscriberShown:

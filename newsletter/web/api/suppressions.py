@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import IO, Annotated, Any
 
 from fastapi import APIRouter, Query, Security
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -15,8 +15,15 @@ from newsletter.addresses import parse_address
 from newsletter.audience.suppression import list_suppressions, suppress, suppressions_of
 from newsletter.audience.suppression_export import write_csv
 from newsletter.audience.suppression_import import import_suppressions
-from newsletter.audience.suppression_lifting import LONGEST_WHY, lift
-from newsletter.models import EVERYWHERE, Suppression, SuppressionReason
+from newsletter.audience.suppression_lifting import (
+    LONGEST_WHY,
+    Accident,
+    extent_of,
+    lift,
+    route_called,
+    undo_all,
+)
+from newsletter.models import EVERYWHERE, ReplyClass, Suppression, SuppressionReason
 from newsletter.web.api.body import JsonRoute, StrictRoute, note_body
 from newsletter.web.api.calls import Call, Outcome, may_read, may_write, one
 from newsletter.web.api.fields import Address, Body, Key, Text
@@ -64,6 +71,34 @@ class SuppressionToLift(Body):
     address: Address
     list: _Scope = None
     reason: Annotated[Text, Field(max_length=LONGEST_WHY, examples=["Their provider was down"])]
+
+
+class AccidentToUndo(Body):
+    """Suppressions of some hours; what is not named does not matter."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+    reason: SuppressionReason | None = None
+    reply_class: ReplyClass | None = Field(
+        default=None, description="What the servers' words meant."
+    )
+    route: Annotated[
+        Text | None, Field(description="A provider's name; `newsletter route list` has them.")
+    ] = None
+    source: Annotated[Text | None, Field(description="A part of what the source says.")] = None
+    because: Annotated[
+        Text | None,
+        Field(
+            max_length=LONGEST_WHY,
+            description="Lift them, for this reason; without it they are only counted.",
+        ),
+    ] = None
+
+
+class ExtentShown(BaseModel):
+    found: dict[SuppressionReason, int]
+    liftable: int = Field(description="All but complaints and people's own wishes.")
+    lifted: int
 
 
 class AddressToCheck(Body):
@@ -164,6 +199,34 @@ def lift_suppression(call: Writer, body: SuppressionToLift) -> Response:
         return Outcome(_entries(call, session, body.address))
 
     return call.write(work)
+
+
+@router.post("/undo", response_model=ExtentShown)
+def undo_accident(call: Writer, body: AccidentToUndo) -> Response:
+    """Count what a provider that refused everybody, or a wrong file, suppressed; or lift it. Asked
+    again it lifts what is left.
+    """
+    call.require_every_list()
+    with call.reading() as session:
+        accident = Accident(
+            since=body.since,
+            until=body.until,
+            reason=body.reason,
+            reply_class=body.reply_class,
+            route=route_called(session, body.route).id if body.route is not None else None,
+            source=body.source,
+        )
+        extent = extent_of(session, accident)
+
+    def work() -> Outcome:
+        lifted = 0
+        if body.because is not None:
+            lifted = undo_all(call.engine, accident, by=call.by, why=body.because, now=call.now)
+        return Outcome(
+            ExtentShown(found=dict(extent.found), liftable=extent.liftable, lifted=lifted)
+        )
+
+    return call.write_in_steps(work)
 
 
 @uploads.post("/import", response_model=SuppressionsImported, openapi_extra=_CONTENT)

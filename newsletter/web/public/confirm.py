@@ -21,8 +21,7 @@ from newsletter.errors import TokenError
 from newsletter.web.client import visit_of
 from newsletter.web.deps import deps_of
 from newsletter.web.forms import read_form
-from newsletter.web.pages import NO_STORE, page
-from newsletter.web.public.notice import OUR_NAME, notice
+from newsletter.web.public.notice import OUR_NAME, ask, notice
 from newsletter.web.public.signup_words import SignupWords, words_of_request
 
 T = TypeVar("T")
@@ -46,7 +45,7 @@ async def refuse(request: Request) -> Response:
     words = words_of_request(request)
     if request.method == "POST" and NEVER in await read_form(request):
         return await run_in_threadpool(_refuse, request, hashed, words)
-    return _question(
+    return ask(
         words,
         words.refuse_title,
         words.refuse_lead,
@@ -69,7 +68,7 @@ def _ask(request: Request, reference: str, status: int = 200) -> Response:
     words = words_of_request(request, house=found.language)
     if found.standing is not Standing.OPEN:
         return _ended(words, found.standing)
-    return _question(
+    return ask(
         words,
         words.confirm_title.format(lists=words.names(found.lists)),
         words.confirm_lead.format(address=mask_address(found.address)),
@@ -113,26 +112,3 @@ def _ended(words: SignupWords, standing: Standing) -> Response:
 
 def _sender(found: Confirmation) -> str:
     return found.lists[0].name if len(found.lists) == 1 else OUR_NAME
-
-
-def _question(
-    words: SignupWords,
-    title: str,
-    lead: str,
-    *,
-    field: str,
-    button: str,
-    sender: str = OUR_NAME,
-    status: int = 200,
-) -> Response:
-    return page(
-        "public/question.html",
-        status=status,
-        headers=NO_STORE | {"X-Robots-Tag": "noindex"},
-        words=words,
-        title=title,
-        lead=lead,
-        field=field,
-        button=button,
-        sender=sender,
-    )

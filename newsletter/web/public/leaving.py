@@ -4,15 +4,16 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from newsletter.audience.preferences import note_reason, undo_leaving
+from newsletter.audience.preferences import note_reason
 from newsletter.clock import utc_now
 from newsletter.db import transaction
 from newsletter.errors import TokenError
 from newsletter.models import LeavingReason
 from newsletter.tokens import SubscriptionRef, UndoRef
+from newsletter.track.unsubscribes import take_back
 from newsletter.web.deps import Deps
 from newsletter.web.pages import page
-from newsletter.web.public.person import HEADERS, say
+from newsletter.web.public.notice import HEADERS, notice
 from newsletter.web.public.preference_words import PreferenceWords
 
 FIELD = "leaving"
@@ -58,15 +59,15 @@ def answer(
         if leaving is not None:
             with transaction(deps.engine) as session:
                 note_reason(session, leaving, reason)
-        return say(words, words.thanks, words.thanks_lead, sender=list_name, is_done=True)
+        return notice(words, words.thanks, words.thanks_lead, sender=list_name, is_done=True)
     is_undone = False
     if leaving is not None and "undo" in form:
         with transaction(deps.engine) as session:
-            is_undone = undo_leaving(session, leaving, now=utc_now())
+            is_undone = take_back(session, leaving, now=utc_now())
     if not is_undone:
-        return say(words, words.too_late, words.too_late_lead, sender=list_name)
+        return notice(words, words.too_late, words.too_late_lead, sender=list_name)
     lead = words.undone_lead.format(address=address, list=list_name)
-    return say(words, words.undone, lead, sender=list_name, is_done=True)
+    return notice(words, words.undone, lead, sender=list_name, is_done=True)
 
 
 def _read(deps: Deps, ref: SubscriptionRef, token: str) -> UndoRef | None:

@@ -1,16 +1,20 @@
-"""Pages that only say something: what was done, or why it was not."""
+"""Pages that only say something, or ask one question: what was done, why it was not, or whether to."""
 
 from starlette.responses import Response
 
 from newsletter.web.pages import NO_STORE, page
+from newsletter.web.public.preference_words import PreferenceWords
 from newsletter.web.public.signup_words import SignupWords
+
+Words = SignupWords | PreferenceWords
 
 OUR_NAME = "Newsletter"
 RETRY_AFTER_SECONDS = 3600
+HEADERS = NO_STORE | {"X-Robots-Tag": "noindex"}
 
 
 def notice(
-    words: SignupWords,
+    words: Words,
     title: str,
     lead: str,
     *,
@@ -23,7 +27,7 @@ def notice(
     return page(
         "public/notice.html",
         status=status,
-        headers=NO_STORE | {"X-Robots-Tag": "noindex"} | (headers or {}),
+        headers=HEADERS | (headers or {}),
         words=words,
         title=title,
         lead=lead,
@@ -33,7 +37,31 @@ def notice(
     )
 
 
-def busy(words: SignupWords, *, sender: str = OUR_NAME) -> Response:
+def ask(
+    words: Words,
+    title: str,
+    lead: str,
+    *,
+    field: str,
+    button: str,
+    sender: str = OUR_NAME,
+    status: int = 200,
+) -> Response:
+    """A question with one button, whose name is `field`."""
+    return page(
+        "public/question.html",
+        status=status,
+        headers=HEADERS,
+        words=words,
+        title=title,
+        lead=lead,
+        field=field,
+        button=button,
+        sender=sender,
+    )
+
+
+def busy(words: Words, *, sender: str = OUR_NAME) -> Response:
     """A limit was reached, of a network, of a form or of all."""
     again = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return notice(words, words.busy, words.busy_lead, sender=sender, status=429, headers=again)

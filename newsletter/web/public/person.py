@@ -15,12 +15,12 @@ from newsletter.clock import utc_now
 from newsletter.errors import TokenError
 from newsletter.models import Subscriber
 from newsletter.tokens import PersonRef, Purpose
+from newsletter.web.client import wanted_language
 from newsletter.web.deps import Deps, deps_of
-from newsletter.web.pages import NO_STORE, page
-from newsletter.web.public.notice import OUR_NAME
+from newsletter.web.pages import page
+from newsletter.web.public.notice import HEADERS, OUR_NAME
 from newsletter.web.public.preference_words import PreferenceWords, preference_words
 
-HEADERS = NO_STORE | {"X-Robots-Tag": "noindex"}
 METHODS = ["GET", "POST"]
 
 
@@ -57,6 +57,11 @@ def owner_of(session: Session, ref: PersonRef) -> Owner | None:
     return Owner(person, preference_words(person.language, house), sender)
 
 
+def browsers_words(request: Request) -> PreferenceWords:
+    """For when there is nobody whose language counts."""
+    return preference_words(wanted_language(request))
+
+
 def links_of(deps: Deps) -> Links:
     return Links(deps.settings.base_url, deps.settings.mail_domain, deps.tokens)
 
@@ -64,49 +69,4 @@ def links_of(deps: Deps) -> Links:
 def too_old(words: PreferenceWords) -> Response:
     return page(
         "public/preferences_old.html", status=410, headers=HEADERS, words=words, sender=OUR_NAME
-    )
-
-
-def say(
-    words: PreferenceWords,
-    title: str,
-    lead: str,
-    *,
-    sender: str = OUR_NAME,
-    status: int = 200,
-    is_done: bool = False,
-) -> Response:
-    return page(
-        "public/notice.html",
-        status=status,
-        headers=HEADERS,
-        words=words,
-        title=title,
-        lead=lead,
-        sender=sender,
-        aside="",
-        is_done=is_done,
-    )
-
-
-def ask(
-    words: PreferenceWords,
-    title: str,
-    lead: str,
-    *,
-    field: str,
-    button: str,
-    sender: str = OUR_NAME,
-    status: int = 200,
-) -> Response:
-    return page(
-        "public/question.html",
-        status=status,
-        headers=HEADERS,
-        words=words,
-        title=title,
-        lead=lead,
-        field=field,
-        button=button,
-        sender=sender,
     )

@@ -39,6 +39,11 @@ class PreferenceWords:
     move_button: str
     move_asked: str
     wrong_address: str
+    wrong_language: str
+    wrong_zone: str
+    wrong_hour: str
+    wrong_pause: str
+    changed_since: str
     rights: str
     data_button: str
     data_asked: str

@@ -33,14 +33,13 @@ from newsletter.web.client import visit_of
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.forms import read_form
 from newsletter.web.pages import page
-from newsletter.web.public.notice import RETRY_AFTER_SECONDS
+from newsletter.web.public.notice import HEADERS, busy, notice
 from newsletter.web.public.person import (
-    HEADERS,
     Owner,
+    browsers_words,
     links_of,
     owner_of,
     read_ref,
-    say,
     too_old,
 )
 from newsletter.web.public.preference_words import (
@@ -93,10 +92,11 @@ async def of_edition(request: Request) -> Response:
 async def settings(request: Request) -> Response:
     """The page of the link that was mailed to its reader."""
     deps, ref = deps_of(request), read_ref(request, Purpose.SETTINGS)
+    browsers = browsers_words(request)
     if request.method != "POST":
-        return await run_in_threadpool(_show, deps, ref)
+        return await run_in_threadpool(_show, deps, ref, browsers)
     form = await read_form(request, most_fields=MOST_FIELDS)
-    return await run_in_threadpool(_act, deps, ref, form)
+    return await run_in_threadpool(_act, deps, ref, form, browsers)
 
 
 def _show_tie(deps: Deps, ref: SubscriptionRef, status: int = 200) -> Response:
@@ -120,9 +120,7 @@ def _mail_link(request: Request, deps: Deps, ref: SubscriptionRef) -> Response:
         tie = _tie(session, ref)
     words = tie.words
     if not deps.signup_limits.admits(PATH, visit.ip):
-        answer = say(words, words.busy, words.busy_lead, sender=tie.list_name, status=429)
-        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
-        return answer
+        return busy(words, sender=tie.list_name)
     asked = Form(
         address=parse_address(tie.address),
         lists=(),
@@ -135,7 +133,7 @@ def _mail_link(request: Request, deps: Deps, ref: SubscriptionRef) -> Response:
     with transaction(deps.engine) as session:
         request_link(session, asked, now=utc_now())
     lead = words.link_sent_lead.format(address=tie.masked_address)
-    return say(words, words.link_sent, lead, sender=tie.list_name)
+    return notice(words, words.link_sent, lead, sender=tie.list_name)
 
 
 def _tie(session: Session, ref: SubscriptionRef) -> _Tie:
@@ -149,18 +147,20 @@ def _tie(session: Session, ref: SubscriptionRef) -> _Tie:
     return _Tie(words, mailing_list.name, person.address)
 
 
-def _show(deps: Deps, ref: PersonRef) -> Response:
+def _show(deps: Deps, ref: PersonRef, browsers: PreferenceWords) -> Response:
     with reading(deps.engine) as session:
         owner = owner_of(session, ref)
-        return too_old(preference_words(None)) if owner is None else _page(session, owner)
+        return too_old(browsers) if owner is None else _page(session, owner)
 
 
-def _act(deps: Deps, ref: PersonRef, form: Mapping[str, str]) -> Response:
+def _act(
+    deps: Deps, ref: PersonRef, form: Mapping[str, str], browsers: PreferenceWords
+) -> Response:
     try:
         with transaction(deps.engine) as session:
             owner = owner_of(session, ref)
             if owner is None:
-                return too_old(preference_words(None))
+                return too_old(browsers)
             note = _do(session, deps, owner, form)
             # In the words of the language that was chosen just now.
             renewed = owner_of(session, ref) or owner
@@ -169,8 +169,8 @@ def _act(deps: Deps, ref: PersonRef, form: Mapping[str, str]) -> Response:
         with reading(deps.engine) as session:
             owner = owner_of(session, ref)
             if owner is None:
-                return too_old(preference_words(None))
-            return _page(session, owner, mistake=str(error), status=400)
+                return too_old(browsers)
+            return _page(session, owner, mistake=_mistake(owner.words, error), status=400)
 
 
 def _do(session: Session, deps: Deps, owner: Owner, form: Mapping[str, str]) -> _Note:
@@ -180,10 +180,7 @@ def _do(session: Session, deps: Deps, owner: Owner, form: Mapping[str, str]) -> 
         save_preferences(session, person.id, _wishes(form, now.date()), now=now)
         return lambda words: words.saved
     if "move" in form:
-        try:
-            address = parse_address(form.get("address", ""))
-        except AddressError as error:
-            raise InputError(owner.words.wrong_address) from error
+        address = parse_address(form.get("address", ""))
         ask_to_move(session, person, address, links=links_of(deps), now=now)
         return lambda words: words.move_asked
     if "data" in form:
@@ -196,6 +193,19 @@ def _do(session: Session, deps: Deps, owner: Owner, form: Mapping[str, str]) -> 
         leave_everything(session, person.id, now=now)
         return lambda words: words.left_all
     return lambda _words: ""
+
+
+def _mistake(words: PreferenceWords, error: Exception) -> str:
+    """In the reader's words: what the audience says is for admins, and in English."""
+    if isinstance(error, AddressError):
+        return words.wrong_address
+    field, _, _ = str(error).partition(":")
+    return {
+        "language": words.wrong_language,
+        "zone": words.wrong_zone,
+        "delivery time": words.wrong_hour,
+        "break until": words.wrong_pause,
+    }.get(field, words.changed_since)
 
 
 def _post(session: Session, deps: Deps, owner: Owner, kind: SystemMailKind) -> None:

@@ -18,7 +18,8 @@ from newsletter.report.personal_data import write_archive
 from newsletter.tokens import PersonRef, Purpose
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.forms import read_form
-from newsletter.web.public.person import HEADERS, ask, owner_of, read_ref, say, too_old
+from newsletter.web.public.notice import HEADERS, ask, notice
+from newsletter.web.public.person import browsers_words, owner_of, read_ref, too_old
 from newsletter.web.public.preference_words import PreferenceWords, preference_words
 
 YES = "yes"
@@ -28,13 +29,15 @@ FILE = "my-data.zip"
 async def my_data(request: Request) -> Response:
     deps, ref = deps_of(request), read_ref(request, Purpose.DATA)
     is_wanted = request.method == "POST" and YES in await read_form(request)
-    return await run_in_threadpool(_hand_over if is_wanted else _ask_for_data, deps, ref)
+    step = _hand_over if is_wanted else _ask_for_data
+    return await run_in_threadpool(step, deps, ref, browsers_words(request))
 
 
 async def erase_me(request: Request) -> Response:
     deps, ref = deps_of(request), read_ref(request, Purpose.ERASE)
     is_wanted = request.method == "POST" and YES in await read_form(request)
-    return await run_in_threadpool(_erase if is_wanted else _ask_for_erasure, deps, ref)
+    step = _erase if is_wanted else _ask_for_erasure
+    return await run_in_threadpool(step, deps, ref, browsers_words(request))
 
 
 async def move(request: Request) -> Response:
@@ -49,11 +52,11 @@ async def move(request: Request) -> Response:
     )
 
 
-def _ask_for_data(deps: Deps, ref: PersonRef) -> Response:
+def _ask_for_data(deps: Deps, ref: PersonRef, browsers: PreferenceWords) -> Response:
     with reading(deps.engine) as session:
         owner = owner_of(session, ref)
     if owner is None:
-        return too_old(preference_words(None))
+        return too_old(browsers)
     words = owner.words
     return ask(
         words,
@@ -65,22 +68,22 @@ def _ask_for_data(deps: Deps, ref: PersonRef) -> Response:
     )
 
 
-def _hand_over(deps: Deps, ref: PersonRef) -> Response:
+def _hand_over(deps: Deps, ref: PersonRef, browsers: PreferenceWords) -> Response:
     file = io.BytesIO()
     with reading(deps.engine) as session:
         if owner_of(session, ref) is None:
-            return too_old(preference_words(None))
+            return too_old(browsers)
         data = privacy.personal_data(session, ref.subscriber_id)
     write_archive(data, file, now=utc_now())
     disposition = {"Content-Disposition": f'attachment; filename="{FILE}"'}
     return Response(file.getvalue(), media_type="application/zip", headers=HEADERS | disposition)
 
 
-def _ask_for_erasure(deps: Deps, ref: PersonRef) -> Response:
+def _ask_for_erasure(deps: Deps, ref: PersonRef, browsers: PreferenceWords) -> Response:
     with reading(deps.engine) as session:
         owner = owner_of(session, ref)
     if owner is None:
-        return too_old(preference_words(None))
+        return too_old(browsers)
     words = owner.words
     return ask(
         words,
@@ -92,14 +95,14 @@ def _ask_for_erasure(deps: Deps, ref: PersonRef) -> Response:
     )
 
 
-def _erase(deps: Deps, ref: PersonRef) -> Response:
+def _erase(deps: Deps, ref: PersonRef, browsers: PreferenceWords) -> Response:
     with transaction(deps.engine) as session:
         owner = owner_of(session, ref)
         if owner is None:
-            return too_old(preference_words(None))
+            return too_old(browsers)
         words, sender = owner.words, owner.sender
         privacy.erase(session, ref.subscriber_id, source="preferences", now=utc_now())
-    return say(words, words.erased, words.erased_lead, sender=sender, is_done=True)
+    return notice(words, words.erased, words.erased_lead, sender=sender, is_done=True)
 
 
 def _ask_for_agreement(deps: Deps, reference: str, is_new: bool) -> Response:
@@ -127,10 +130,10 @@ def _end_of_move(words: PreferenceWords, found: moving.Move) -> Response:
     match found.standing:
         case moving.Standing.WAITS:
             lead = words.agreed_lead.format(address=found.other)
-            return say(words, words.agreed, lead, is_done=True)
+            return notice(words, words.agreed, lead, is_done=True)
         case moving.Standing.DONE:
-            return say(words, words.moved, words.moved_lead, is_done=True)
+            return notice(words, words.moved, words.moved_lead, is_done=True)
         case moving.Standing.TAKEN:
-            return say(words, words.taken, words.taken_lead)
+            return notice(words, words.taken, words.taken_lead)
         case moving.Standing.GONE:
             return too_old(words)

@@ -10,11 +10,9 @@ from starlette.requests import Request
 
 from newsletter.models import MailingList, Tracking
 from newsletter.render.words import words_for
-from newsletter.web.client import preferred_languages
+from newsletter.web.client import wanted_language
 
 CATALOGUE = Path(__file__).with_name("signup_words.toml")
-SPOKEN = {"en", "zh"}
-"""Primary tags of the languages that there are words in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +83,7 @@ class SignupWords:
 
 def words_of_request(request: Request, *, house: str | None = None) -> SignupWords:
     """In the language that the address names, or that the browser wants, or else the list's."""
-    chosen = request.query_params.get("lang")
-    wanted = [chosen] if chosen else preferred_languages(request)
-    spoken = [tag for tag in wanted if _primary(tag) in SPOKEN]
-    return signup_words(spoken[0] if spoken else house or "en")
+    return signup_words(wanted_language(request) or house or "en")
 
 
 def signup_words(language: str) -> SignupWords:
@@ -97,10 +92,6 @@ def signup_words(language: str) -> SignupWords:
 
 def all_words() -> list[SignupWords]:
     return list(_catalogue().values())
-
-
-def _primary(tag: str) -> str:
-    return tag.partition("-")[0].lower()
 
 
 @cache

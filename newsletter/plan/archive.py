@@ -1,0 +1,147 @@
+"""What of a list's editions anybody may read on the web, and when each was corrected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Row, Select, and_, select, tuple_
+from sqlalchemy.orm import Session
+
+from newsletter.compose.briefing import Briefing, from_json
+from newsletter.models import (
+    ON_THE_WEB,
+    Archive,
+    CompiledEdition,
+    Edition,
+    EditionList,
+    MailingList,
+    Revision,
+)
+
+
+class Place(NamedTuple):
+    """Where an edition stands among those of its list."""
+
+    started_at: datetime
+    edition_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """An edition as it stands now; `corrected_at` says when it was changed after it had begun."""
+
+    edition_id: int
+    public_id: str
+    title: str
+    summary: str
+    started_at: datetime
+    approved_at: datetime
+
+    @property
+    def place(self) -> Place:
+        return Place(self.started_at, self.edition_id)
+
+    @property
+    def corrected_at(self) -> datetime | None:
+        return self.approved_at if self.approved_at > self.started_at else None
+
+
+def archived_list(session: Session, slug: str) -> MailingList | None:
+    """None where there is no such list, and where its editions are for its readers alone."""
+    found = session.scalar(select(MailingList).where(MailingList.slug == slug))
+    return found if found is not None and found.archive is not Archive.OFF else None
+
+
+def published(
+    session: Session, list_id: int, *, before: Place | None = None, limit: int
+) -> list[Published]:
+    """The newest first, those older than `before`."""
+    chosen = _published(list_id).order_by(Edition.started_at.desc(), Edition.id.desc())
+    if before is not None:
+        chosen = chosen.where(tuple_(Edition.started_at, Edition.id) < before)
+    return [_read(row) for row in session.execute(chosen.limit(limit))]
+
+
+def newer_than(session: Session, list_id: int, place: Place) -> Published | None:
+    """The one that came next."""
+    chosen = (
+        _published(list_id)
+        .where(tuple_(Edition.started_at, Edition.id) > place)
+        .order_by(Edition.started_at, Edition.id)
+        .limit(1)
+    )
+    row = session.execute(chosen).one_or_none()
+    return None if row is None else _read(row)
+
+
+def find_published(session: Session, list_id: int, public_id: str) -> Published | None:
+    row = session.execute(_published(list_id).where(Edition.public_id == public_id)).one_or_none()
+    return None if row is None else _read(row)
+
+
+def form_of(session: Session, edition_id: int, list_id: int) -> bytes | None:
+    """The approved revision of an edition in the dress of one of its lists, as it is stored."""
+    return session.scalar(
+        select(CompiledEdition.form)
+        .join(
+            Edition,
+            and_(
+                Edition.id == CompiledEdition.edition_id,
+                Edition.approved_revision == CompiledEdition.revision,
+            ),
+        )
+        .where(Edition.id == edition_id, CompiledEdition.list_id == list_id)
+    )
+
+
+def briefing_as_published(session: Session, edition_id: int) -> Briefing:
+    found = session.execute(
+        select(Revision.briefing)
+        .join(
+            Edition,
+            and_(Revision.edition_id == Edition.id, Revision.number == Edition.approved_revision),
+        )
+        .where(Edition.id == edition_id)
+    ).scalar_one()
+    return from_json(found)
+
+
+def corrections(session: Session, edition_id: int, started_at: datetime) -> Sequence[datetime]:
+    """When what was out already was changed, the first time first."""
+    approved = session.scalars(
+        select(Revision.approved_at)
+        .where(Revision.edition_id == edition_id, Revision.approved_at > started_at)
+        .order_by(Revision.number)
+    )
+    return [each for each in approved if each is not None]
+
+
+def _published(list_id: int) -> Select[int, str, str, str, datetime | None, datetime | None]:
+    return (
+        select(
+            Edition.id,
+            Edition.public_id,
+            Revision.subject,
+            Revision.preheader,
+            Edition.started_at,
+            Revision.approved_at,
+        )
+        .join(EditionList, EditionList.edition_id == Edition.id)
+        .join(
+            Revision,
+            and_(Revision.edition_id == Edition.id, Revision.number == Edition.approved_revision),
+        )
+        .where(
+            EditionList.list_id == list_id,
+            Edition.state.in_(ON_THE_WEB),
+            Edition.started_at.is_not(None),  # a schedule may be paused before it begins
+        )
+    )
+
+
+def _read(row: Row[int, str, str, str, datetime | None, datetime | None]) -> Published:
+    edition_id, public_id, title, summary, started_at, approved_at = row
+    assert started_at is not None
+    assert approved_at is not None
+    return Published(edition_id, public_id, title, summary, started_at, approved_at)
