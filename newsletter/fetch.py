@@ -1,5 +1,6 @@
 """The only way out to other people's web servers: to public addresses alone, and not for long (S-11)."""
 
+import re
 import time
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ _ANSWER_BYTES = 4096
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ANY_KIND = ("*/*",)
 
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,254}", re.ASCII)
 _UNICAST = IPv6Network("2000::/3")
 _SPECIAL = tuple(
     ip_network(each)
@@ -256,15 +258,20 @@ def _place(text: str) -> URL:
     if url.userinfo:
         message = "The address holds a name or a password; leave out what is before the @."
         raise InputError(message)
-    _require_plain_host(url.host)
+    _require_plain_host(url.raw_host.decode("ascii"))
+    if not 0 < (url.port or PORTS[0]) < 65_536:
+        message = f"There is no port {url.port}; leave it out."
+        raise InputError(message)
     return url.copy_with(fragment=None)
 
 
 def _require_plain_host(host: str) -> None:
     """An IPv4 address has four decimal numbers; 127.1, 0x7f000001 and 2130706433 mean it too."""
+    if _literal(host) is not None:
+        return
     last = host.rstrip(".").rpartition(".")[2]
     is_number = last.isdecimal() or last.lower().startswith("0x")
-    if is_number and _literal(host) is None:
+    if is_number or not _NAME.fullmatch(host):
         message = f"{host} is neither a name nor an address; write it as www.example.org"
         raise InputError(message)
 

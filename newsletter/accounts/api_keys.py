@@ -40,10 +40,13 @@ def create_api_key(
     *,
     list_ids: Collection[int] | None,
     by: str,
+    by_account: int | None = None,
     expires_at: datetime,
     now: datetime,
 ) -> NewApiKey:
-    """A key for these lists alone; with None for every list. Raises `InputError`."""
+    """A key for these lists alone; with None for every list. It ends with the rights of
+    `by_account`. Raises `InputError`.
+    """
     wide = sorted(set(scopes) & ACROSS_LISTS)
     if list_ids is not None and wide:
         message = f"scope: {wide[0]} is about the people of every list; leave it out, or the lists"
@@ -59,6 +62,7 @@ def create_api_key(
         list_ids=sorted(set(list_ids or ())),
         created_at=now,
         created_by=by,
+        created_by_account=by_account,
         expires_at=expires_at,
     )
     session.add(row)

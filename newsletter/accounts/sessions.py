@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from newsletter.accounts.roles import Identity
+from newsletter.accounts.roles import Identity, Role
 from newsletter.models import Account, AccountList, Passkey, StaffSession
 
 IDLE = timedelta(hours=8)
@@ -152,6 +152,16 @@ def end_sessions_of(
             StaffSession.account_id.in_(account_ids), StaffSession.id != (but or 0)
         )
     )
+
+
+def end_sessions_without_second_factor(session: Session, roles: Collection[Role]) -> None:
+    """Who has to have one by now sets it up when they sign in again."""
+    lacking = select(Account.id).where(
+        Account.role.in_(roles),
+        Account.totp_since.is_(None),
+        ~exists().where(Passkey.account_id == Account.id),
+    )
+    session.execute(delete(StaffSession).where(StaffSession.account_id.in_(lacking)))
 
 
 def forget_sessions(session: Session, *, now: datetime) -> None:

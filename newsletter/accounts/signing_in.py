@@ -102,6 +102,12 @@ def enter(
     return _finish(session, account, how=how, browser=browser, now=now)
 
 
+def enter_again(session: Session, account: Account, *, browser: Browser, now: datetime) -> Entered:
+    """With a new token, for who was in and has just been signed out everywhere by their own doing."""
+    token = begin_session(session, account.id, user_agent=browser.user_agent, now=now)
+    return Entered(account.id, token, is_finished=True)
+
+
 def finish_with_code(
     session: Session, signed_in: SignedIn, code: str, *, browser: Browser, now: datetime
 ) -> Entered | Refused:

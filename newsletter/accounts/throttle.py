@@ -16,14 +16,26 @@ from newsletter.accounts.networks import network_of
 from newsletter.db import insert_or_ignore
 from newsletter.models import SignInFailures
 
-FREE_OF_ACCOUNT = 5
-FREE_OF_NETWORK = 20
-"""A newsroom behind one address mistypes more often than one person."""
-FIRST_WAIT = timedelta(seconds=2)
-LONGEST_WAIT = timedelta(minutes=5)
 FORGOTTEN_AFTER = timedelta(days=1)
 
 _MOST_COUNTED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many tries are free, and how the wait grows after them: it doubles each time."""
+
+    name: str
+    of_account: int
+    of_network: int
+    first_wait: timedelta
+    longest_wait: timedelta
+
+
+# A newsroom behind one address mistypes more often than one person.
+SIGN_INS = Limits("sign-in", 5, 20, timedelta(seconds=2), timedelta(minutes=5))
+# Each of these is a mail that somebody gets.
+RESETS = Limits("reset", 3, 20, timedelta(minutes=5), timedelta(hours=6))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,19 +44,25 @@ class Try:
 
     account: str
     ip: str
+    limits: Limits = SIGN_INS
 
     @property
-    def subjects(self) -> tuple[tuple[bytes, int], ...]:
-        """With how many failures are free; in one order, so that two never wait for each other."""
-        return (
-            (_subject("network", network_of(self.ip)), FREE_OF_NETWORK),
-            (_subject("account", self.account), FREE_OF_ACCOUNT),
-        )
+    def network(self) -> bytes:
+        return _subject(self.limits.name, "network", network_of(self.ip))
+
+    @property
+    def person(self) -> bytes:
+        return _subject(self.limits.name, "account", self.account)
 
 
 def begin_try(session: Session, attempt: Try, *, now: datetime) -> datetime | None:
     """None: it may be looked at, and counts as failed until `forgive`. Else when the next one may."""
-    rows = [(_locked(session, subject, now), free) for subject, free in attempt.subjects]
+    limits = attempt.limits
+    # In one order, so that two never wait for each other.
+    rows = (
+        (_locked(session, attempt.network, now), limits.of_network),
+        (_locked(session, attempt.person, now), limits.of_account),
+    )
     until = max(row.until for row, _ in rows)
     if until > now:
         return until
@@ -53,7 +71,7 @@ def begin_try(session: Session, attempt: Try, *, now: datetime) -> datetime | No
             row.failures = 0
         row.failures = min(row.failures + 1, _MOST_COUNTED)
         row.last_at = now
-        row.until = now + wait_after(row.failures, free=free)
+        row.until = now + wait_after(row.failures, free=free, limits=limits)
     session.flush()
     return None
 
@@ -62,21 +80,20 @@ def forgive(session: Session, attempt: Try) -> None:
     """It was right. The account starts anew; of the network only this one try is taken back, since
     a guesser may well have one account of their own there.
     """
-    (network, free), (account, _) = attempt.subjects
-    session.execute(delete(SignInFailures).where(SignInFailures.subject == account))
-    row = session.get(SignInFailures, network)
+    session.execute(delete(SignInFailures).where(SignInFailures.subject == attempt.person))
+    row = session.get(SignInFailures, attempt.network)
     if row is not None:
         row.failures = max(row.failures - 1, 0)
-        row.until = row.last_at + wait_after(row.failures - 1, free=free)
+        row.until = row.last_at
     session.flush()
 
 
-def wait_after(failures: int, *, free: int) -> timedelta:
+def wait_after(failures: int, *, free: int, limits: Limits) -> timedelta:
     if failures < free:
         return timedelta()
     # The exponent has a bound of its own: a date cannot hold what comes of a thousand failures.
     doubled: int = 1 << min(failures - free, 20)
-    return min(FIRST_WAIT * doubled, LONGEST_WAIT)
+    return min(limits.first_wait * doubled, limits.longest_wait)
 
 
 def forget_failures(session: Session, *, now: datetime) -> None:
@@ -98,5 +115,5 @@ def _locked(session: Session, subject: bytes, now: datetime) -> SignInFailures:
     ).one()
 
 
-def _subject(kind: str, name: str) -> bytes:
-    return hashlib.sha256(f"{kind}:{name}".encode()).digest()
+def _subject(*names: str) -> bytes:
+    return hashlib.sha256(":".join(names).encode()).digest()

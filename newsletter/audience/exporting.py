@@ -5,9 +5,10 @@ again, so that importing an export changes nothing.
 """
 
 import csv
+import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -49,6 +50,14 @@ class Audience:
     """Theirs on the list; None: whichever."""
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A piece of the file, and how many people are in it."""
+
+    text: str
+    people: int
+
+
 def write_csv(
     engine: Engine,
     audience: Audience,
@@ -58,23 +67,7 @@ def write_csv(
     on_progress: OnProgress | None = None,
 ) -> int:
     """Returns how many people were written. `is_raw`: for a program, cells exactly as they are."""
-    with reading(engine) as session:
-        keys = [attribute.key for attribute in all_attributes(session)]
-    columns = _columns(audience)
-    writer = csv.writer(file)
-    writer.writerow([*columns, *(f"attribute {key}" for key in keys)])
-
-    def write(people: list[dict[str, Any]]) -> None:
-        rows = [
-            [
-                *(_cell(person[column]) for column in columns),
-                *(_cell(person["attributes"].get(key)) for key in keys),
-            ]
-            for person in people
-        ]
-        writer.writerows(rows if is_raw else [[disarmed(cell) for cell in row] for row in rows])
-
-    return _write(engine, audience, write, on_progress)
+    return _write(csv_pages(engine, audience, is_raw=is_raw, on_progress=on_progress), file)
 
 
 def write_json_lines(
@@ -85,20 +78,47 @@ def write_json_lines(
     on_progress: OnProgress | None = None,
 ) -> int:
     """Returns how many people were written, an object on each line."""
-    columns = _columns(audience)
+    return _write(json_pages(engine, audience, on_progress=on_progress), file)
 
-    def write(people: list[dict[str, Any]]) -> None:
-        file.writelines(
+
+def csv_pages(
+    engine: Engine,
+    audience: Audience,
+    *,
+    is_raw: bool = False,
+    on_progress: OnProgress | None = None,
+) -> Iterator[Page]:
+    """The same piece by piece, for whoever hands it on as it comes."""
+    with reading(engine) as session:
+        keys = [attribute.key for attribute in all_attributes(session)]
+    columns = _columns(audience)
+    yield _csv([[*columns, *(f"attribute {key}" for key in keys)]], people=0)
+    for people in _people(engine, audience, on_progress):
+        rows = [
+            [
+                *(_cell(person[column]) for column in columns),
+                *(_cell(person["attributes"].get(key)) for key in keys),
+            ]
+            for person in people
+        ]
+        safe = rows if is_raw else [[disarmed(cell) for cell in row] for row in rows]
+        yield _csv(safe, people=len(people))
+
+
+def json_pages(
+    engine: Engine, audience: Audience, *, on_progress: OnProgress | None = None
+) -> Iterator[Page]:
+    columns = _columns(audience)
+    for people in _people(engine, audience, on_progress):
+        lines = (
             json.dumps(
                 {column: _plain(person[column]) for column in columns}
                 | {"attributes": person["attributes"]},
                 ensure_ascii=False,
             )
-            + "\n"
             for person in people
         )
-
-    return _write(engine, audience, write, on_progress)
+        yield Page("".join(f"{line}\n" for line in lines), len(people))
 
 
 def _columns(audience: Audience) -> list[str]:
@@ -111,22 +131,36 @@ def _columns(audience: Audience) -> list[str]:
     ]
 
 
-def _write(
-    engine: Engine,
-    audience: Audience,
-    write: Callable[[list[dict[str, Any]]], None],
-    on_progress: OnProgress | None,
-) -> int:
+def count_people(session: Session, audience: Audience) -> int:
+    return session.scalar(_chosen(audience, func.count())) or 0
+
+
+def _write(pages: Iterable[Page], file: IO[str]) -> int:
+    done = 0
+    for page in pages:
+        file.write(page.text)
+        done += page.people
+    return done
+
+
+def _csv(rows: Iterable[Sequence[str]], *, people: int) -> Page:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return Page(text.getvalue(), people)
+
+
+def _people(
+    engine: Engine, audience: Audience, on_progress: OnProgress | None
+) -> Iterator[list[dict[str, Any]]]:
     """All of one instant: people who come and go meanwhile change nothing of the file."""
     done = 0
     with reading(engine) as session:
-        total = session.scalar(_chosen(audience, func.count())) or 0 if on_progress else 0
+        total = count_people(session, audience) if on_progress else 0
         for people in _pages(session, audience):
-            write(people)
+            yield people
             done += len(people)
             if on_progress is not None:
                 on_progress(done, total)
-    return done
 
 
 def _pages(session: Session, audience: Audience) -> Iterator[list[dict[str, Any]]]:

@@ -76,7 +76,7 @@ class Columns:
                 raise InputError(message)
             places[meaning] = place
         if "address" not in places:
-            message = "no column holds the address; say which one with --map 'TITLE=address'"
+            message = "no column holds the address; say which one does"
             raise InputError(message)
         return cls(len(meanings), places)
 

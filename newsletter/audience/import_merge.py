@@ -122,6 +122,7 @@ class Merger:
         domains = self._domains.of(session, {row.domain for row in rows})
         zones = self._zones.of(session, {row.zone for row in rows if row.zone})
         list_id, import_id, now = self.job.list_id, self.job.id, stored_time(self.now)
+        everywhere = list_id if self.job.is_narrow else EVERYWHERE
         load_rows(
             session,
             [
@@ -137,7 +138,7 @@ class Merger:
                     row.attributes,
                     row.status,
                     row.suppression,
-                    EVERYWHERE if row.is_suppressed_everywhere else list_id,
+                    everywhere if row.is_suppressed_everywhere else list_id,
                     row.joined_at or now,
                     (row.left_at or now) if row.status == LEFT else None,
                     row.suppressed_at or now,

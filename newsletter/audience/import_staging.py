@@ -21,6 +21,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.schema import CreateTable, DropTable
 
+from newsletter.audience.turns import take_turn
 from newsletter.db import BigId, Json, UtcDateTime
 
 _TEMPORARY = MetaData()
@@ -72,8 +73,8 @@ staged_tag = Table(
 
 def prepare(session: Session) -> None:
     """Make both tables, empty; imports into one database take turns from here to the commit."""
+    take_turn(session)
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtext('import'))"))
         session.execute(text("SET LOCAL TimeZone = 'UTC'"))
         # Some thousand look-ups by key: whatever the planner believes of fresh tables, it must
         # not read everybody there is for each slice.

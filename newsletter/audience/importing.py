@@ -25,7 +25,7 @@ from newsletter.audience.import_encoding import read_encoding
 from newsletter.audience.import_report import ImportReport, report_of
 from newsletter.audience.import_run import OnProgress, run_import
 from newsletter.audience.lists import refuse_retired
-from newsletter.audience.presets import Preset, preset_called, recognise
+from newsletter.audience.presets import preset_called, recognise
 from newsletter.audience.rows import STATUS_WORDS
 from newsletter.audience.tags import read_tag
 from newsletter.db import reading, transaction
@@ -58,6 +58,8 @@ class ImportPlan:
     """What everybody is of whom the file does not say it."""
     tags: Sequence[str] = ()
     overwrites: bool = False
+    is_narrow: bool = False
+    """Whoever imports may act on this list alone: nobody is suppressed elsewhere by it."""
     is_dry_run: bool = False
     is_background: bool = False
 
@@ -148,11 +150,14 @@ def start_import(engine: Engine, import_id: int, plan: ImportPlan) -> Import:
         _begin_anew(session, job)
         refuse_retired(session.get_one(MailingList, job.list_id))
         _read_as(engine, session, job, plan)
+        Columns.of(job.meanings)
+        _require_status(job, plan)
         job.basis = plan.basis
         job.note = read_line("note", plan.note, longest=LONGEST_NOTE, may_be_empty=True)
         job.file_status = _read_status(plan.status)
         job.tags = sorted({read_tag(tag) for tag in plan.tags})
-        job.overwrites = plan.overwrites
+        job.overwrites = _read_overwrites(plan)
+        job.is_narrow = plan.is_narrow
         job.is_dry_run = plan.is_dry_run
         job.is_background = plan.is_background
         job.state = ImportState.WAITING
@@ -278,11 +283,10 @@ def _read_as(engine: Engine, session: Session, job: Import, plan: ImportPlan) ->
         said=plan.columns,
         attributes={each.key for each in all_attributes(session) if each.retired_at is None},
     )
-    Columns.of(job.meanings)
-    _require_status(job, preset, plan)
 
 
-def _require_status(job: Import, preset: Preset | None, plan: ImportPlan) -> None:
+def _require_status(job: Import, plan: ImportPlan) -> None:
+    preset = preset_called(job.preset) if job.preset else None
     if preset is None or not preset.status_is_the_file or plan.status is not None:
         return
     if "status" not in job.meanings:
@@ -300,6 +304,14 @@ def _read_status(text: str | None) -> str | None:
     if word not in STATUS_WORDS:
         refuse("status", f"write one of: {', '.join(STATUS_WORDS)}")
     return word
+
+
+def _read_overwrites(plan: ImportPlan) -> bool:
+    if plan.overwrites and plan.is_narrow:
+        refuse(
+            "overwrites", "people may be on lists that are not yours; what is known of them stays"
+        )
+    return plan.overwrites
 
 
 def _read_encoding(text: str) -> str:

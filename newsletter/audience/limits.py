@@ -4,26 +4,20 @@ How often one address is mailed is not decided here but where mail is made, from
 """
 
 import logging
-import time
 from collections.abc import Iterable
+from functools import partial
 
 from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.errors import StorageError
-from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from limits.strategies import RateLimiter
 
 from newsletter.accounts.networks import network_of
-from newsletter.redis import PREFIX
+from newsletter.redis import SharedLimiter
 
 logger = logging.getLogger(__name__)
 
 OF_A_NETWORK = (RateLimitItemPerMinute(20, 10), RateLimitItemPerDay(100))
 ALONE = 4
 """While Redis is away each process lets through a fourth, as if there were so many of them."""
-REST_SECONDS = 10.0
-"""How long Redis is not asked after it did not answer."""
 
 _Wanted = tuple[RateLimitItem, str, str]
 """A limit, what it is of, and which one of those."""
@@ -34,17 +28,7 @@ class SignupLimits:
 
     def __init__(self, redis_url: str, *, per_hour: int) -> None:
         self._per_hour = per_hour
-        storage = RedisStorage(
-            redis_url,
-            key_prefix=f"{PREFIX}limits",
-            wrap_exceptions=True,
-            socket_timeout=1,
-            socket_connect_timeout=1,
-            retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]  # handed on to the client
-        )
-        self._shared = SlidingWindowCounterRateLimiter(storage)
-        self._own = SlidingWindowCounterRateLimiter(MemoryStorage())
-        self._asked_again_at = 0.0
+        self._limiter = SharedLimiter(redis_url, name="limits")
 
     def admits(self, form: str, ip: str) -> bool:
         """Whether one more may come from there; the network is asked first, so that it alone pays."""
@@ -54,19 +38,12 @@ class SignupLimits:
             (RateLimitItemPerHour(max(1, self._per_hour // 2)), "form", form),
             (RateLimitItemPerHour(self._per_hour), "all", ""),
         ]
-        if time.monotonic() >= self._asked_again_at:
-            try:
-                return _hit(self._shared, wanted)
-            except StorageError as error:
-                self._asked_again_at = time.monotonic() + REST_SECONDS
-                cause = type(error.storage_error).__name__
-                logger.warning("sign-up limits go on alone", extra={"error": cause})
-        return _hit(self._own, [(_part(item), what, which) for item, what, which in wanted])
+        return self._limiter.admits(partial(_hit, wanted))
 
 
-def _hit(limiter: RateLimiter, wanted: Iterable[_Wanted]) -> bool:
+def _hit(wanted: Iterable[_Wanted], limiter: RateLimiter, is_alone: bool) -> bool:
     for item, what, which in wanted:
-        if not limiter.hit(item, what, which):
+        if not limiter.hit(_part(item) if is_alone else item, what, which):
             logger.warning("sign-up limit reached", extra={"limit": what})
             return False
     return True

@@ -35,6 +35,7 @@ from newsletter.models import (
 
 MOST_FOOTER_LINES = 6
 LONGEST_FOOTER = 500
+LONGEST_COOL_OFF = 3_600
 _MEDIA = re.compile(r"[A-Za-z0-9_-]+\.(?:png|jpg|jpeg|gif|webp)", re.ASCII)
 
 
@@ -62,6 +63,8 @@ class NewList:
     heading_font: Font = Font.GEORGIA
     text_font: Font = Font.SYSTEM
     footer: str = ""
+    four_eyes: bool | None = None
+    cool_off_seconds: int | None = None
 
 
 class ListChanges(TypedDict, total=False):
@@ -87,13 +90,15 @@ class ListChanges(TypedDict, total=False):
     heading_font: Font
     text_font: Font
     footer: str
+    four_eyes: bool | None
+    cool_off_seconds: int | None
 
 
 def create_list(session: Session, new: NewList, *, now: datetime) -> MailingList:
     """Raises `InputError`, which names the field and what to write there instead."""
     made: MailingList | None = session.scalar(
         insert_or_ignore(session, MailingList)
-        .values(**_normal(asdict(new)), created_at=now)
+        .values(**read_list_fields(asdict(new)), created_at=now)
         .returning(MailingList)
     )
     if made is None:
@@ -106,7 +111,7 @@ def edit_list(session: Session, slug: str, changes: ListChanges) -> MailingList:
 
     Raises `InputError`, which names the field, and `NotFoundError`; then nothing has changed.
     """
-    values = _normal(changes)
+    values = read_list_fields(changes)
     mailing_list = _locked(session, slug)
     for field, value in values.items():
         setattr(mailing_list, field, value)
@@ -173,7 +178,8 @@ def _locked(session: Session, slug: str) -> MailingList:
     return mailing_list
 
 
-def _normal(values: Mapping[str, Any]) -> dict[str, Any]:
+def read_list_fields(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as a list keeps them. Raises `InputError`, which names the field."""
     return {
         field: _READERS[field](value) if field in _READERS else value
         for field, value in values.items()
@@ -194,6 +200,12 @@ def _backdrop(text: str) -> str:
             "backdrop", "the grey text of the foot cannot be read on it; choose a lighter colour"
         )
     return colour
+
+
+def _cool_off(seconds: int | None) -> int | None:
+    if seconds is not None and not 0 <= seconds <= LONGEST_COOL_OFF:
+        refuse("cool-off seconds", f"write a number from 0 to {LONGEST_COOL_OFF}")
+    return seconds
 
 
 def _footer(text: str) -> str:
@@ -225,6 +237,7 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "accent": partial(_colour, "accent"),
     "backdrop": _backdrop,
     "footer": _footer,
+    "cool_off_seconds": _cool_off,
     "language": partial(read_language, "language"),
     "zone": partial(read_zone, "zone"),
     "sender_name": partial(read_line, "sender name", longest=120),

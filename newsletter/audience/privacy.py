@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Delete, delete, or_, select, text, update
+from sqlalchemy import ColumnElement, CursorResult, Delete, delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash, parse_address
@@ -18,6 +18,7 @@ from newsletter.audience.privacy_remains import anonymise, blank_replies, editio
 from newsletter.audience.privacy_subjects import SUBJECTS, Traces
 from newsletter.audience.subscribers import get_subscriber
 from newsletter.audience.suppression import suppress, suppress_many
+from newsletter.audience.turns import take_turn
 from newsletter.errors import AddressError, NotFoundError
 from newsletter.models import (
     AddressMove,
@@ -116,8 +117,7 @@ def _locked(session: Session, subscriber_id: int) -> Subscriber | None:
     An import's slice looks people up and then writes; the planner describes a batch by its first
     reader. Nobody may vanish in between.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtext('import'))"))
+    take_turn(session)
     session.execute(
         select(Edition.id)
         .where(

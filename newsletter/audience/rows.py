@@ -160,7 +160,7 @@ class RowReader:
             text = f"{len(fields)} instead of {self._width}"
             raise RejectedError(Rejection.WRONG_FIELDS, "line", text)
         if not self._is_decoded_strictly and any("\ufffd" in field for field in fields):
-            raise RejectedError(Rejection.UNDECODABLE, "line", "choose another --encoding")
+            raise RejectedError(Rejection.UNDECODABLE, "line", "choose another encoding")
         cell = self._cell
         status, reason = self._status(cell(fields, "status"))
         reason, is_everywhere = self._suppression(cell(fields, "suppressed"), reason)

@@ -1,26 +1,26 @@
 """Writes a briefing as text, which `formatted` reads back without any loss.
 
-    ---
-    series: Harbour Brief
-    title: Harbour Reopens After the Storm
-    date: 2026-11-20
-    editor: Ada Lovelace
-    language: en
-    ---
+---
+series: Harbour Brief
+title: Harbour Reopens After the Storm
+date: 2026-11-20
+editor: Ada Lovelace
+language: en
+---
 
-    Good morning.
+Good morning.
 
-    - The harbour reopens. → story 1
+- The harbour reopens. → story 1
 
-    # Port
+# Port
 
-    ## Harbour Reopens
+## Harbour Reopens
 
-    ![Two ferries at the quay](https://example.org/ferries.jpg)
+![Two ferries at the quay](https://example.org/ferries.jpg)
 
-    What happened, with **bold**, *emphasis* and [links](https://example.org).
+What happened, with **bold**, *emphasis* and [links](https://example.org).
 
-    Source: Harbour Gazette
+Source: Harbour Gazette
 """
 
 import re
@@ -62,6 +62,21 @@ def format_briefing(briefing: Briefing) -> str:
         *_sections(briefing.sections),
     ]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def format_section(section: Section) -> str:
+    """A part of the text, which `formatted.read_part` reads."""
+    name = f"{SECTION} {format_rich((Span(section.name),))}" if section.name else SECTION
+    return "\n\n".join([name, *map(format_story, section.stories)])
+
+
+def format_story(story: Story) -> str:
+    return "\n\n".join(_story(story))
+
+
+def format_paragraphs(paragraphs: Iterable[RichText]) -> str:
+    """What `formatted.read_paragraphs` reads."""
+    return "\n\n".join(map(format_rich, paragraphs))
 
 
 def format_rich(rich: RichText) -> str:

@@ -16,7 +16,7 @@ _ADDRESS = r"<?(?:[^\s()（）<>]*(?:\([^\s()（）<>]*\)[^\s()（）<>]*){0,4})
 _TARGET = rf"\(\s{{0,9}}{_ADDRESS}(?:\s{{1,9}}[\"'“][^\"'”()]{{0,200}}[\"'”])?\s{{0,9}}\)"
 _IMAGE = rf"[!！][\[［][^\[\]［］]{{0,4000}}[\]］](?:{_TARGET}|（\s{{0,9}}{_ADDRESS}\s{{0,9}}）)"
 # For what no stars can say: bold that ends in a blank or stands inside a word is [text]{b}.
-_STYLE = r"\{(?:bi?|i)\}"
+_STYLE = r"(?:\{(?:bi?|i)\})"
 _TOKEN = re.compile(
     rf"""
       (?P<escape> \\[!-/:-@\[-`{{-~] )

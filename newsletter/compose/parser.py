@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from newsletter.compose.briefing import Briefing, KeyPoint
 from newsletter.compose.dates import date_of, mentions
-from newsletter.compose.findings import Finding, Findings
+from newsletter.compose.findings import Finding, Findings, SetAside
+from newsletter.compose.formatted import is_formatted, read_formatted
 from newsletter.compose.head import Head, Title, find_title, read_head, story_start
 from newsletter.compose.matching import stories_of
 from newsletter.compose.outline import Text, outline, with_bracketed_headlines, without_residue
@@ -18,7 +19,7 @@ from newsletter.compose.review import (
     review_quotes,
     review_stories,
 )
-from newsletter.compose.sentences import width
+from newsletter.compose.sentences import language_of, width
 from newsletter.compose.stories import read_stories
 from newsletter.compose.units import WIDEST_WRAPPED, Unit, units
 
@@ -28,10 +29,16 @@ _MAX_LINES = 10 * MAX_BLOCKS
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """`briefing` is None when the text has no title or no story; an error then says why."""
+    """`briefing` is None when the text has no title or no story; an error then says why.
+
+    `set_aside` is what the text holds besides, in its order. A text in the form that `formatting`
+    writes always has a briefing, however incomplete, and nothing besides.
+    """
 
     briefing: Briefing | None
     findings: tuple[Finding, ...]
+    set_aside: tuple[SetAside, ...] = ()
+    is_formatted: bool = False
 
 
 def read_briefing(raw: bytes, *, today: datetime.date) -> Parsed:
@@ -41,7 +48,7 @@ def read_briefing(raw: bytes, *, today: datetime.date) -> Parsed:
     text = decode(raw, findings)
     if text is None:
         return Parsed(None, findings.in_reading_order())
-    return Parsed(_briefing(text, today, findings), findings.in_reading_order())
+    return _parsed(text, today, findings)
 
 
 def parse(text: str, *, today: datetime.date) -> Parsed:
@@ -49,7 +56,16 @@ def parse(text: str, *, today: datetime.date) -> Parsed:
     findings = Findings()
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         return _too_large(findings)
-    return Parsed(_briefing(text, today, findings), findings.in_reading_order())
+    return _parsed(text, today, findings)
+
+
+def _parsed(text: str, today: datetime.date, findings: Findings) -> Parsed:
+    lines = clean_lines(text, findings)
+    if is_formatted(lines):
+        briefing = read_formatted(lines, findings)
+        return Parsed(briefing, findings.in_reading_order(), is_formatted=True)
+    read = _briefing(lines, today, findings)
+    return Parsed(read, findings.in_reading_order(), findings.aside_in_reading_order())
 
 
 def _too_large(findings: Findings) -> Parsed:
@@ -60,8 +76,8 @@ def _too_large(findings: Findings) -> Parsed:
     return Parsed(None, findings.in_reading_order())
 
 
-def _briefing(text: str, today: datetime.date, findings: Findings) -> Briefing | None:
-    found = _units(clean_lines(text, findings), findings)
+def _briefing(lines: Sequence[Line], today: datetime.date, findings: Findings) -> Briefing | None:
+    found = _units(lines, findings)
     if found is None:
         return None
     if not found:
@@ -128,7 +144,7 @@ def _read(text: Text, title: Title, today: datetime.date, findings: Findings) ->
             KeyPoint(unit.plain, story) for unit, story in zip(head.points, points, strict=True)
         ),
         sections=tuple(part.section() for part in stories.parts if part.drafts),
-        language=_language(text),
+        language=language_of(unit.plain for unit in text.units),
     )
 
 
@@ -140,16 +156,3 @@ def _date(head: Head, text: Text, today: datetime.date, findings: Findings) -> d
         unit = next(unit for mention, unit in head.dates if mention.text == dating.mention.text)
     review_date(dating, unit, findings)
     return dating.date if dating else None
-
-
-def _language(text: Text) -> str:
-    chinese = sum(
-        "\u3400" <= character <= "\u9fff" for unit in text.units for character in unit.plain
-    )
-    latin = sum(
-        character.isalpha() and character < "\u0250"
-        for unit in text.units
-        for character in unit.plain
-    )
-    # A Chinese character says about as much as two letters.
-    return "zh" if 2 * chinese > latin else "en"

@@ -81,7 +81,7 @@ def review_quotes(units: Iterable[Unit], findings: Findings) -> None:
 
 def _review_doubles(stories: Stories, drafts: Sequence[Draft], findings: Findings) -> None:
     headlines: dict[str, Draft] = {}
-    for draft in drafts:
+    for draft in filter(lambda draft: draft.headline, drafts):
         first = headlines.setdefault(draft.headline.casefold(), draft)
         if first is not draft:
             message = f"The same headline stands on line {first.place.line}. Delete one story."

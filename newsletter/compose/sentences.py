@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 _STOPS = ".!?。！？…"
 _CLOSERS = "\"'”’»)）]］】」』》*_ "
@@ -46,6 +47,16 @@ def width(text: str) -> int:
 def is_cjk(character: str) -> bool:
     """Han characters with their punctuation and full-width forms."""
     return "\u3000" <= character <= "\u9fff" or "\uf900" <= character <= "\uffef"
+
+
+def language_of(texts: Iterable[str]) -> str:
+    """By the letters: zh or en."""
+    chinese = latin = 0
+    for text in texts:
+        chinese += sum("\u3400" <= character <= "\u9fff" for character in text)
+        latin += sum(character.isalpha() and character < "\u0250" for character in text)
+    # A Chinese character says about as much as two letters.
+    return "zh" if 2 * chinese > latin else "en"
 
 
 def is_title_case(text: str) -> bool:

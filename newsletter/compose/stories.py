@@ -242,7 +242,7 @@ class _Reader:
             plain(rich).strip(),
             unit.place(),
             images=part.images,
-            href=_href(rich),
+            href=href_of(rich),
             number=unit.number,
             has_mark=unit.level > 0,
             is_bold=all(span.strong for span in rich),
@@ -317,7 +317,7 @@ class _Reader:
         return self.part
 
 
-def _href(rich: RichText) -> str | None:
+def href_of(rich: RichText) -> str | None:
     """Where a headline leads that is one link from end to end."""
     targets = {span.href for span in rich if span.text.strip()}
     return targets.pop() if len(targets) == 1 else None

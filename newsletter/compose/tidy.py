@@ -49,7 +49,9 @@ def tidy(briefing: Briefing) -> Briefing:
 def tidy_rich(rich: Iterable[Span]) -> RichText:
     """Neighbours in the same style are one span, and none begins or ends the text with a blank."""
     spans = [
-        replace(span, text=_inner(span.text), href=_address(span.href)) for span in rich if span.text
+        replace(span, text=_inner(span.text), href=_address(span.href))
+        for span in rich
+        if span.text
     ]
     joined = tuple(_joined(span for span in spans if span.text))
     return strip(joined)

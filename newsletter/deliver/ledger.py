@@ -34,6 +34,7 @@ from sqlalchemy.orm import Session
 from newsletter.db import UtcDateTime, among, among_given, given, upsert
 from newsletter.deliver.classes import classify
 from newsletter.deliver.outcome import Outcome
+from newsletter.deliver.refusals import LONGEST_REPLY_KEPT, count_refusals
 from newsletter.deliver.retry import next_attempt
 from newsletter.errors import FencedError
 from newsletter.models import (
@@ -51,7 +52,6 @@ from newsletter.models import (
 from newsletter.plan.exclusion import count_excluded
 from newsletter.settings import get_settings
 
-LONGEST_REPLY_KEPT = 500
 _chance = random.Random()  # noqa: S311  spreads retries; nothing depends on it being secret
 
 
@@ -170,6 +170,8 @@ def record(
         _mark_unsent(session, lease, ends, revision=revision)
         session.execute(insert(Attempt), [_attempt_row(lease, end, at) for end in ends])
         _defer(session, lease.edition_id, [end for end in ends if end.next_at is not None])
+        failed = [(each.reason, each.outcome.reply) for each in ends if each.has_failed]
+        count_refusals(session, lease.edition_id, lease.batch, failed, at=at)
         counts.update(end.state.name.lower() for end in ends)
     if counts:
         _count(session, lease, **counts)
@@ -316,6 +318,10 @@ class _End:
     reason: Reason
     first_at: datetime
     next_at: datetime | None
+
+    @property
+    def has_failed(self) -> bool:
+        return self.state is DeliveryState.FAILED
 
     @property
     def code(self) -> int | None:

@@ -272,9 +272,7 @@ def _complaints(session: Session, day: WarmUpDay) -> int:
     complainers = session.scalars(
         select(Subscriber.id)
         .join(Suppression, Suppression.address_hash == Subscriber.address_hash)
-        .where(
-            Suppression.reason == SuppressionReason.COMPLAINED, Suppression.created_at >= begin
-        )
+        .where(Suppression.reason == SuppressionReason.COMPLAINED, Suppression.created_at >= begin)
         .distinct()
     ).all()
     if not complainers:
@@ -284,9 +282,7 @@ def _complaints(session: Session, day: WarmUpDay) -> int:
     )
     counted = session.scalar(
         select(func.count(Delivery.subscriber_id.distinct()))
-        .join(
-            Batch, (Batch.edition_id == Delivery.edition_id) & (Batch.number == Delivery.batch)
-        )
+        .join(Batch, (Batch.edition_id == Delivery.edition_id) & (Batch.number == Delivery.batch))
         .where(
             Delivery.edition_id.in_(session.scalars(editions).all()),
             Delivery.subscriber_id.in_(complainers),

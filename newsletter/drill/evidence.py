@@ -6,20 +6,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
-from newsletter.db import reading
+from newsletter.db import reading, transaction
 from newsletter.models import (
     EVERYWHERE,
     Batch,
     Delivery,
     DeliveryState,
     Edition,
+    Hold,
     Subscriber,
     Subscription,
     SubscriptionStatus,
     Suppression,
+    Traffic,
 )
 from newsletter.report.editions import EditionStatus, edition_status
 
@@ -122,6 +124,19 @@ def count_rows(session: Session, edition_id: int, state: DeliveryState) -> int:
         select(func.count()).where(Delivery.edition_id == edition_id, Delivery.state == state)
     )
     return counted or 0
+
+
+def forget_holds(engine: Engine) -> None:
+    """Let the breakers judge the next edition by itself, as if it were hours later."""
+    with transaction(engine) as session:
+        session.execute(delete(Hold))
+        session.execute(delete(Traffic))
+
+
+def rules_that_held(engine: Engine) -> frozenset[str]:
+    """By which anything is held or was: the rows stay when somebody lifts it."""
+    with reading(engine) as session:
+        return frozenset(session.scalars(select(Hold.rule)))
 
 
 def _counters(batch: Batch) -> dict[DeliveryState, int]:

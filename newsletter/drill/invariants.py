@@ -22,6 +22,8 @@ class Allowance:
     left: dict[int, datetime] = field(default_factory=dict)
     """When each of them unsubscribed or was erased."""
     is_cancelled: bool = False
+    breakers: frozenset[str] = frozenset()
+    """By one of these rules something must have been held; none: by none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class Evidence:
     """Messages that are not, octet for octet, the approved revision made out to their reader."""
     leaks: list[str]
     """Which log holds what it must not hold."""
+    held_by: frozenset[str] = frozenset()
+    """The rules by which something was held meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,7 @@ def breaches(evidence: Evidence) -> list[Breach]:
         _nobody_who_left,
         _approved_content,
         _quiet_logs,
+        _breaker_opened,
     )
     return [breach for check in checks for breach in check(evidence)]
 
@@ -223,3 +228,10 @@ def _quiet_logs(evidence: Evidence) -> Iterator[Breach]:
 
 def _sorted(people: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(people))
+
+
+def _breaker_opened(evidence: Evidence) -> Iterator[Breach]:
+    expected = evidence.allowed.breakers
+    if expected and not expected & evidence.held_by:
+        opened = ", ".join(sorted(evidence.held_by)) or "none"
+        yield Breach("I9", f"{' or '.join(sorted(expected))} should have held it, but {opened} did")

@@ -33,11 +33,8 @@ from newsletter.stack.processes import Processes
 
 CONNECTIONS = 4
 """Of each worker process to the mail server."""
-LEASE_SECONDS = 4.0
-DOT_SECONDS = 6.0
-"""Both are much more than a busy disk takes for one fsync. The witness is synced before each answer
-and each window is a commit: where that takes longer, people are in doubt through no fault.
-"""
+LEASE_SECONDS = 3.0
+DOT_SECONDS = 2.0
 POLL_SECONDS = 0.5
 USER = "drill"
 DELIVERERS = ("deliver-one", "deliver-two")

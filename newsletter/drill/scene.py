@@ -23,8 +23,10 @@ from newsletter.drill.evidence import (
     audience,
     count_rows,
     count_witnessed,
+    forget_holds,
     read_books,
     read_witness,
+    rules_that_held,
 )
 from newsletter.drill.invariants import Allowance, Evidence
 from newsletter.drill.people import BRIEFING, PROVIDERS
@@ -78,6 +80,7 @@ class Scene:
         self._content: ApprovedContent | None = None
         self._clock_shifts = [timedelta()]
         self._log_sizes: dict[Path, int] = {}
+        forget_holds(rig.engine)
 
     @property
     def readers(self) -> list[int]:
@@ -154,6 +157,15 @@ class Scene:
             time.sleep(0.005)
         return True
 
+    def until_held(self, rule: str) -> None:
+        """Wait until a breaker has opened, though nobody waits for what rests meanwhile."""
+
+        def is_held() -> bool:
+            self._bring_forward()
+            return rule in rules_that_held(self.rig.engine)
+
+        self.until(is_held)
+
     def has_claims(self) -> bool:
         with reading(self.rig.engine) as session:
             claimed = select(Batch.number).where(
@@ -222,6 +234,7 @@ class Scene:
                 )
             ),
             leaks=list(self._leaks()),
+            held_by=rules_that_held(self.rig.engine),
         )
 
     def _script(self, rules: Iterable[Rule]) -> Script:

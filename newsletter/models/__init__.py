@@ -61,6 +61,7 @@ from newsletter.models.rollup import (
     LinkFigures,
     ListDayFigures,
     ListFigures,
+    RefusalFigures,
     StoryFigures,
 )
 from newsletter.models.route import OTHER, Pace, Route, WarmUp, WarmUpDay
@@ -237,6 +238,7 @@ __all__ = [
     "Reason",
     "RecipientOfTests",
     "RecoveryCode",
+    "RefusalFigures",
     "ReplyClass",
     "RequestAnswer",
     "RequestKind",

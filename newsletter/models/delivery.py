@@ -216,6 +216,7 @@ class Attempt(Model):
 
     __table_args__ = (
         Index(None, "edition_id", "subscriber_id"),
+        Index(None, "edition_id", "id"),  # the newest of an edition, while it is watched
         # What the policy for doubts reads.
         Index(
             "ix_attempt_doubt",

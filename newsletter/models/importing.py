@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, LargeBinary, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Identity, LargeBinary, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.db import BigId, Json, Model
@@ -61,6 +61,8 @@ class Import(Model):
     tags: Mapped[list[str]] = mapped_column(Json, default=list)
     overwrites: Mapped[bool] = mapped_column(default=False)
     """Whether the file's word replaces what is known, the person's own word apart."""
+    is_narrow: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether it may concern its list alone: then it suppresses nobody elsewhere."""
     is_dry_run: Mapped[bool] = mapped_column(default=False)
     is_background: Mapped[bool] = mapped_column(default=False)
     """Whether a worker takes it, and takes it up again after a death."""

@@ -1,8 +1,8 @@
 """Figures kept up to date by whoever changes what they count, so that no page counts rows."""
 
-from datetime import date
+from datetime import date, datetime
 
-from sqlalchemy import ForeignKey, SmallInteger, text
+from sqlalchemy import ForeignKey, SmallInteger, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.db import Model
@@ -95,3 +95,21 @@ class ExclusionFigures(Model):
     edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
     reason: Mapped[Reason] = mapped_column(SmallEnum(Reason), primary_key=True)
     people: Mapped[int] = mapped_column(default=0)
+
+
+class RefusalFigures(Model):
+    """People whose mail ended in failure, by their provider and by how it ended."""
+
+    __tablename__ = "refusal_figures"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
+    route: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    reason: Mapped[Reason] = mapped_column(SmallEnum(Reason), primary_key=True)
+    code: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
+    """The server's; 0: no server spoke."""
+    enhanced: Mapped[str] = mapped_column(String(11), primary_key=True)
+    """RFC 3463 status code; empty when the server gave none."""
+    people: Mapped[int] = mapped_column(default=0)
+    reply: Mapped[str] = mapped_column(String(500))
+    """The words of the last such answer, addresses masked."""
+    last_at: Mapped[datetime]

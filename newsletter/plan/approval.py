@@ -29,11 +29,11 @@ from newsletter.models import (
 )
 from newsletter.plan.audience import (
     approval_hash,
-    count_audience,
     freeze_audience,
     narrowing_of,
     segments_of,
 )
+from newsletter.plan.counting import count_audience
 from newsletter.plan.drafts import cut_revision, draft_of
 from newsletter.plan.editions import (
     back_to_draft,
@@ -53,6 +53,7 @@ from newsletter.settings import Settings
 from newsletter.tokens import Tokens
 
 SHORTEST_REASON = 10
+MOST_REMEMBERED = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +94,33 @@ def check_revision(
     session: Session, edition: Edition, *, settings: Settings, now: datetime
 ) -> tuple[Finding, ...]:
     """The same for whoever only reads: the edition's row is not locked."""
-    briefing = briefing_of(newest_revision(session, edition))
     found: dict[Finding, None] = {}
     for mailing_list in lists_of(session, edition.id):
-        compiled = compiled_of(session, edition, list_id=mailing_list.id)
-        draft = make_draft(briefing, compiled, tokens=Tokens(settings.secret_keys), date=now)
-        found.update(dict.fromkeys(run_checks(draft)))
+        findings = _check_dress(session, edition, mailing_list.id, settings=settings, now=now)
+        found.update(dict.fromkeys(findings))
     found.update(dict.fromkeys(check_audience(session, edition, now=now)))
     return tuple(sorted(found, key=lambda each: list(Severity).index(each.severity)))
+
+
+def _check_dress(
+    session: Session, edition: Edition, list_id: int, *, settings: Settings, now: datetime
+) -> tuple[Finding, ...]:
+    """Looked at once in a process: a revision in the dress of a list never changes."""
+    key = edition.public_id, edition.revision, list_id
+    if key not in _found:
+        draft = make_draft(
+            briefing_of(newest_revision(session, edition)),
+            compiled_of(session, edition, list_id=list_id),
+            tokens=Tokens(settings.secret_keys),
+            date=now,
+        )
+        _found[key] = tuple(run_checks(draft))
+        while len(_found) > MOST_REMEMBERED:
+            _found.pop(next(iter(_found)), None)
+    return _found[key]
+
+
+_found: dict[tuple[str, int, int], tuple[Finding, ...]] = {}
 
 
 def check_audience(session: Session, edition: Edition, *, now: datetime) -> Iterator[Finding]:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, exists, func, null, or_, select, true
+from sqlalchemy import ColumnElement, and_, case, delete, exists, null, or_, select, true
 from sqlalchemy.orm import Session
 
 from newsletter.audience.segments.query import segmented
 from newsletter.audience.segments.saved import segment_by_name
 from newsletter.errors import InputError, StateError
 from newsletter.models import (
-    AudienceCount,
     CorrectionMail,
     Delivery,
     DeliveryState,
@@ -25,11 +24,8 @@ from newsletter.models import (
     Segment,
     SegmentUse,
     Subscriber,
-    Subscription,
 )
-from newsletter.plan.exclusion import break_reason, exclusion_reason
-from newsletter.plan.stored import get_edition, lists_of
-from newsletter.plan.timing import rules_of
+from newsletter.plan.stored import get_edition
 
 MOST_EXCLUSIONS = 20
 
@@ -132,47 +128,6 @@ def address_to_receivers(session: Session, edition_id: int, *, corrects: int, up
     """Narrow a draft to who was sent the edition `corrects` in its revision `upto` or an earlier one."""
     session.add(CorrectionMail(edition_id=edition_id, corrects=corrects, upto=upto))
     session.flush()
-
-
-def count_audience(session: Session, edition: Edition, *, now: datetime) -> AudienceCount:
-    """Count anew whom it would go to as of now, each person once, and keep the result.
-
-    Of a person whom several of its lists would leave out, one reason counts.
-    """
-    lists = lists_of(session, edition.id)
-    narrowing = narrowing_of(session, edition, now=now)
-    day = now.astimezone(rules_of(lists[0].zone)).date()
-    reason = func.coalesce(exclusion_reason(), break_reason(day), narrowing.reason, _MAILED)
-    people = (
-        select(Subscription.subscriber_id, reason.label("reason"))
-        .join(Subscriber, Subscriber.id == Subscription.subscriber_id)
-        .where(Subscription.list_id.in_([each.id for each in lists]), narrowing.admits)
-    ).subquery()
-    if len(lists) > 1:
-        # Mailed through any of them is mailed.
-        people = (
-            select(people.c.subscriber_id, func.min(people.c.reason).label("reason"))
-            .group_by(people.c.subscriber_id)
-            .subquery()
-        )
-    counted: dict[int, int] = dict(
-        session.execute(select(people.c.reason, func.count()).group_by(people.c.reason)).all()
-    )
-    count = AudienceCount(
-        edition_id=edition.id,
-        people=sum(counted.values()),
-        excluded={
-            Reason(reason).name.lower(): count
-            for reason, count in sorted(counted.items())
-            if reason != _MAILED
-        },
-        at=now,
-    )
-    return session.merge(count)
-
-
-_MAILED = 0
-"""In the place of a reason: less than any."""
 
 
 def _were_sent(session: Session, edition_id: int) -> Iterator[ColumnElement[bool]]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from newsletter.accounts.installation import installation_settings
 from newsletter.errors import InputError
 from newsletter.models import AudienceCount
+from newsletter.plan.counting import mailable
 from newsletter.plan.stored import lists_of
 
 USUAL_COOL_OFF = timedelta(seconds=60)
@@ -34,11 +35,6 @@ def caution_for(session: Session, edition_id: int) -> Caution:
         for each in lists_of(session, edition_id)
     ]
     return Caution(people, is_large, max(cool_offs, default=usual))
-
-
-def mailable(count: AudienceCount) -> int:
-    excluded: int = sum(count.excluded.values())
-    return count.people - excluded
 
 
 def require_number(caution: Caution, typed: str) -> None:

@@ -3,18 +3,19 @@ cut from it.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.compose.briefing import from_json, to_json
-from newsletter.compose.content import DraftContent
+from newsletter.compose.content import LONGEST_SUBJECT, DraftContent
 from newsletter.compose.findings import SetAside
 from newsletter.compose.formatting import format_briefing
+from newsletter.compose.reading import clean_text, storable
 from newsletter.compose.tidy import tidy
-from newsletter.errors import NotFoundError, StateError
+from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import (
     Edition,
     EditionState,
@@ -127,7 +128,9 @@ def save_draft(
     if change == draft.content:
         return Saved(draft, voids=False)
     if draft.version != based_on:
-        return Conflict(draft, _keep(session, edition_id, change, based_on=based_on, by=by, now=now))
+        return Conflict(
+            draft, _keep(session, edition_id, change, based_on=based_on, by=by, now=now)
+        )
     is_void = (
         not change.says_the_same_as(draft.content)
         and edition.state is not EditionState.DRAFT
@@ -156,7 +159,7 @@ def cut_revision(
         )
         raise StateError(message)
     content = _content(draft)
-    if edition.revision and _is_newest(session, edition, content, settings):
+    if edition.revision and _is_cut(session, edition, content, settings):
         return newest_revision(session, edition)
     if edition.state is EditionState.CANCELLED:
         message = f"Edition {edition_id} is cancelled and is not changed any more."
@@ -188,9 +191,7 @@ def get_kept(session: Session, edition_id: int, kept_id: int) -> Kept:
     return _kept(_kept_row(session, edition_id, kept_id))
 
 
-def take_kept(
-    session: Session, edition_id: int, kept_id: int, *, by: str, now: datetime
-) -> Saved:
+def take_kept(session: Session, edition_id: int, kept_id: int, *, by: str, now: datetime) -> Saved:
     """Make a kept version the draft; what was the draft is kept in its place."""
     row = _kept_row(session, edition_id, kept_id)
     wanted = _kept(row)
@@ -207,9 +208,7 @@ def take_kept(
         now=draft.changed_at,
     )
     assert edition.id == edition_id
-    saved = save_draft(
-        session, edition_id, wanted.content, based_on=draft.version, by=by, now=now
-    )
+    saved = save_draft(session, edition_id, wanted.content, based_on=draft.version, by=by, now=now)
     assert isinstance(saved, Saved)
     return saved
 
@@ -222,16 +221,33 @@ def forget_kept(session: Session, edition_id: int, kept_id: int) -> None:
 def restore_revision(
     session: Session, edition_id: int, number: int, *, by: str, now: datetime
 ) -> Saved:
-    """Make the draft what revision `number` says. Raises `NotFoundError`."""
+    """Make the draft what revision `number` says, and keep what no revision has of it.
+
+    Raises `NotFoundError`.
+    """
     revision = session.get(Revision, (edition_id, number))
     if revision is None:
         message = f"Edition {edition_id} has no revision {number}."
         raise NotFoundError(message)
+    return _replace_draft(session, edition_id, draft_content_of(revision), by=by, now=now)
+
+
+def _replace_draft(
+    session: Session, edition_id: int, content: DraftContent, *, by: str, now: datetime
+) -> Saved:
     get_edition(session, edition_id)
     draft = draft_of(session, edition_id)
-    content = draft_content_of(revision)
+    if has_uncut_changes(session, edition_id):
+        _keep(
+            session,
+            edition_id,
+            draft.content,
+            based_on=draft.version,
+            by=draft.changed_by,
+            now=draft.changed_at,
+        )
     saved = save_draft(session, edition_id, content, based_on=draft.version, by=by, now=now)
-    assert isinstance(saved, Saved)
+    assert isinstance(saved, Saved)  # the edition is locked: nobody saved in between
     return saved
 
 
@@ -292,7 +308,21 @@ def _kept_row(session: Session, edition_id: int, kept_id: int) -> KeptDraft:
     return row
 
 
-def _tidied(content: DraftContent) -> DraftContent: ...
+def _tidied(content: DraftContent) -> DraftContent:
+    """As it can be stored. Raises `InputError` for a subject or a preheader that is too long."""
+    for name, line in (("subject", content.subject), ("preheader", content.preheader)):
+        if line and len(clean_text(line)) > LONGEST_SUBJECT:
+            message = f"The {name} has more than {LONGEST_SUBJECT} characters. Shorten it."
+            raise InputError(message)
+    return replace(
+        content,
+        briefing=tidy(content.briefing),
+        subject=None if content.subject is None else clean_text(content.subject),
+        preheader=None if content.preheader is None else clean_text(content.preheader),
+        set_aside=tuple(replace(each, text=storable(each.text)) for each in content.set_aside),
+        unread_text=None if content.unread_text is None else storable(content.unread_text),
+        source_text=storable(content.source_text),
+    )
 
 
 def _content(draft: Draft) -> Content:
@@ -301,6 +331,11 @@ def _content(draft: Draft) -> Content:
     return Content(content.briefing, text, content.subject_line, content.preheader_line)
 
 
-def _is_newest(session: Session, edition: Edition, content: Content, settings: Settings) -> bool:
+def _is_cut(session: Session, edition: Edition, content: Content, settings: Settings) -> bool:
+    """Whether the newest revision says it: of a draft that nobody approved, in today's masthead."""
     newest = newest_revision(session, edition)
-    return newest.content_hash == content_hash(session, edition.id, content, settings=settings)
+    if edition.state is EditionState.DRAFT:
+        now = content_hash(session, edition.id, content, settings=settings)
+        return newest.content_hash == now
+    kept = (newest.briefing, newest.subject, newest.preheader)
+    return kept == (to_json(content.briefing), content.subject, content.preheader)

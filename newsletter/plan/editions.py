@@ -315,9 +315,7 @@ def add_revision(
     return revision
 
 
-def content_hash(
-    session: Session, edition_id: int, content: Content, *, settings: Settings
-) -> str:
+def content_hash(session: Session, edition_id: int, content: Content, *, settings: Settings) -> str:
     """What the hash of a revision would be that is cut of `content` now."""
     mastheads = [masthead_of(each, settings) for each in lists_of(session, edition_id)]
     return _content_hash(content, mastheads)

@@ -51,12 +51,13 @@ class Hiding:
 def freeze_sections(session: Session, edition_id: int, revision: int, briefing: Briefing) -> None:
     """Note what the briefing's headings mean on each of its lists now."""
     for compiled in _compiled(session, edition_id, revision):
-        sections = sections_of(session, compiled.list_id)
-        compiled.section_bits = [
-            _bit(section_of(section.name, sections)) if section.name else None
-            for section in briefing.sections
-        ]
+        compiled.section_bits = _bits(session, compiled.list_id, briefing)
     session.flush()
+
+
+def hiding_now(session: Session, list_id: int, briefing: Briefing) -> Hiding:
+    """What the briefing's headings would mean on the list if it were frozen now."""
+    return Hiding.of(_bits(session, list_id, briefing))
 
 
 def hiding_of(session: Session, edition_id: int, revision: int) -> dict[int, Hiding]:
@@ -75,6 +76,14 @@ def _compiled(session: Session, edition_id: int, revision: int) -> Sequence[Comp
             CompiledEdition.edition_id == edition_id, CompiledEdition.revision == revision
         )
     ).all()
+
+
+def _bits(session: Session, list_id: int, briefing: Briefing) -> list[int | None]:
+    sections = sections_of(session, list_id)
+    return [
+        _bit(section_of(section.name, sections)) if section.name else None
+        for section in briefing.sections
+    ]
 
 
 def _bit(section: ListSection | None) -> int | None:

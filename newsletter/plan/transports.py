@@ -136,7 +136,7 @@ def freeze_choice(
     The first of its lists that has a choice of its own decides, else every transport that carries
     editions may be used. Raises `NotFoundError` when there is none.
     """
-    transports = _choice(session, lists)
+    transports = possible_transports(session, lists)
     if not transports:
         raise NotFoundError(_NONE)
     session.execute(delete(EditionTransport).where(EditionTransport.edition_id == edition.id))
@@ -157,8 +157,8 @@ def first_transport(session: Session) -> Transport:
     return transport
 
 
-def _choice(session: Session, lists: Sequence[MailingList]) -> list[Transport]:
-    """Those with the greatest weight first."""
+def possible_transports(session: Session, lists: Sequence[MailingList]) -> list[Transport]:
+    """What an edition to these lists would leave through, those with the greatest weight first."""
     carrying = (
         select(Transport)
         .where(Transport.carries.in_((Carries.ALL, Carries.EDITIONS)))

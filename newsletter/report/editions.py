@@ -120,9 +120,7 @@ def _sums_of_batches(session: Session, edition_ids: Collection[int]) -> dict[int
     }
 
 
-def _exclusions(
-    session: Session, edition_ids: Collection[int]
-) -> defaultdict[int, dict[str, int]]:
+def _exclusions(session: Session, edition_ids: Collection[int]) -> defaultdict[int, dict[str, int]]:
     """By edition, how many people were left out for each reason."""
     found = defaultdict[int, dict[str, int]](dict)
     for edition_id, reason, people in session.execute(

@@ -98,12 +98,7 @@ def story_counts(
     named = dict(_stories(_briefing_of(session, edition)))
     numbers = sorted({link.story for link in links if link.story is not None} | named.keys())
     return [
-        StoryCount(
-            number,
-            *named.get(number, ("", "")),
-            clickers=clickers.get(number, 0),
-            clicks=sum(link.clicks for link in links if link.story == number),
-        )
+        _story_count(number, named.get(number, ("", "")), clickers.get(number, 0), links)
         for number in numbers
     ]
 
@@ -111,9 +106,7 @@ def story_counts(
 def reactions(session: Session, edition_id: int) -> list[Reaction]:
     """Hour by hour on the first day, day by day in the first week, and what came later."""
     by_hour = _by_hour(session, edition_id)
-    hours = [
-        _reaction(by_hour, range(hour, hour + 1), hour + 1) for hour in range(DAY_HOURS)
-    ]
+    hours = [_reaction(by_hour, range(hour, hour + 1), hour + 1) for hour in range(DAY_HOURS)]
     days = [
         _reaction(by_hour, range(start, start + DAY_HOURS), start + DAY_HOURS)
         for start in range(DAY_HOURS, HOURS, DAY_HOURS)
@@ -123,12 +116,13 @@ def reactions(session: Session, edition_id: int) -> list[Reaction]:
 
 def list_counts(session: Session, edition_id: int) -> list[ListCount]:
     """By the list that brought the reader, in the edition's order."""
-    sums = [
-        func.coalesce(func.sum(column), 0)
-        for column in (HourFigures.opens, HourFigures.clicks, HourFigures.unsubscribes)
-    ]
     rows = session.execute(
-        select(MailingList, *sums)
+        select(
+            MailingList,
+            func.coalesce(func.sum(HourFigures.opens), 0),
+            func.coalesce(func.sum(HourFigures.clicks), 0),
+            func.coalesce(func.sum(HourFigures.unsubscribes), 0),
+        )
         .join(EditionList, EditionList.list_id == MailingList.id)
         .outerjoin(
             HourFigures,
@@ -139,7 +133,10 @@ def list_counts(session: Session, edition_id: int) -> list[ListCount]:
         .group_by(MailingList.id, EditionList.position)
         .order_by(EditionList.position)
     )
-    return [ListCount(*row) for row in rows]
+    return [
+        ListCount(mailing_list, opens, clicks, unsubscribes)
+        for mailing_list, opens, clicks, unsubscribes in rows
+    ]
 
 
 def least_tracking(lists: Sequence[MailingList]) -> Tracking:
@@ -157,9 +154,17 @@ def _briefing_of(session: Session, edition: Edition) -> Briefing | None:
 def _stories(briefing: Briefing | None) -> Iterator[tuple[int, tuple[str, str]]]:
     """Numbered over the whole briefing, as the links are: section and headline of each."""
     sections = () if briefing is None else briefing.sections
-    stories = ((section.title, story) for section in sections for story in section.stories)
-    for number, (section_title, story) in enumerate(stories, start=1):
-        yield number, (section_title, story.headline)
+    stories = ((each.name or "", story) for each in sections for story in each.stories)
+    for number, (section, story) in enumerate(stories, start=1):
+        yield number, (section, story.headline)
+
+
+def _story_count(
+    number: int, named: tuple[str, str], clickers: int, links: Sequence[LinkCount]
+) -> StoryCount:
+    section, headline = named
+    clicks = sum(link.clicks for link in links if link.story == number)
+    return StoryCount(number, section, headline, clickers, clicks)
 
 
 def _by_hour(session: Session, edition_id: int) -> Mapping[int, tuple[int, int, int]]:

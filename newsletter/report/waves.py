@@ -19,7 +19,7 @@ from newsletter.models import (
     WaveZone,
     Zone,
 )
-from newsletter.plan.places import Place, people_by_place
+from newsletter.plan.counting import Place, people_by_place
 from newsletter.plan.stored import lists_of
 from newsletter.plan.timing import rules_of
 from newsletter.plan.waves import Instant, divide, own_instant

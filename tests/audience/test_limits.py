@@ -5,8 +5,8 @@ import time
 import pytest
 import redis as redis_client
 
+from newsletter import redis as our_redis
 from newsletter.accounts.networks import network_of
-from newsletter.audience import limits
 from newsletter.audience.limits import SignupLimits
 from newsletter.stack.ports import free_port
 
@@ -54,7 +54,7 @@ def test_while_redis_is_away_each_process_lets_a_fourth_through() -> None:
 def test_redis_is_asked_again_when_it_is_back(
     redis_server: str, redis: "redis_client.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "REST_SECONDS", 0.05)
+    monkeypatch.setattr(our_redis, "REST_SECONDS", 0.05)
     ours = SignupLimits(redis_server, per_hour=1000)
     redis.config_set("maxclients", "1")
     try:

@@ -102,18 +102,13 @@ def test_r24_readers_elsewhere_are_mailed_while_a_provider_keeps_the_only_proces
         draining = threading.Thread(target=crew.drain, kwargs={"seconds": 30})
         began = time.monotonic()
         draining.start()
-        peer.wait_for(READERS - SLOW_READERS, 20)
-        took = time.monotonic() - began
-        others = mailed(peer)
+        while mailed(peer)["gmail.com"] < READERS - SLOW_READERS:
+            assert time.monotonic() - began < SLOW_SECONDS
+            time.sleep(0.01)
+        are_waiting = draining.is_alive()
         draining.join()
-        import sys
-        print('TOOK', took, time.monotonic()-began, mailed(peer))
-        from newsletter.models import Hold
-        with reading(engine) as s:
-            print([(b.number,b.route,b.state,b.due_at,b.people,b.sent,b.transport_id) for b in s.query(Batch)], [(h.reason,h.reply) for h in s.query(Hold)])
 
-    assert others["gmail.com"] == READERS - SLOW_READERS
-    assert took < SLOW_SECONDS
+    assert are_waiting
     assert count_states(engine, edition_id) == {DeliveryState.SENT: READERS}
     assert_ledger_is_exact(engine, edition_id, peer)
 
@@ -139,9 +134,7 @@ def test_a_crew_that_is_to_stop_relieves_nobody(
     edition_id = begin(engine, settings, peer)
     stop = threading.Event()
 
-    with Crew(
-        engine, settings, patience_seconds=PATIENCE_SECONDS, should_stop=stop.is_set
-    ) as crew:
+    with Crew(engine, settings, patience_seconds=PATIENCE_SECONDS, should_stop=stop.is_set) as crew:
         stop.set()
         assert crew.drain(seconds=30) == 0
 

@@ -53,12 +53,14 @@ def refuse(scene: Scene) -> None:
 
 def _storm_421(scene: Scene) -> None:
     reply = Reply(code=421, enhanced="4.3.2", text=f"Too busy, {_WORDS}")
+    scene.allowed.breakers = frozenset({"R-43"})
     scene.send(Rule(phase=scene.dice.choice((Phase.MAIL, Phase.RCPT)), action=reply, times=_STORM))
 
 
 def _storm_450(scene: Scene) -> None:
     reply = Reply(code=450, enhanced="4.2.1", text=_WORDS)
     phase = scene.dice.choice((Phase.RCPT, Phase.DATA, Phase.DOT))
+    scene.allowed.breakers = frozenset({"R-44"})
     scene.send(Rule(phase=phase, action=reply, times=_STORM))
 
 
@@ -73,10 +75,12 @@ def _refuse_all(scene: Scene) -> None:
     reply = Reply(code=550, enhanced="5.7.1", text=_WORDS)
     scene.send(Rule(phase=scene.dice.choice((Phase.RCPT, Phase.DOT)), action=reply))
     scene.allowed.failed.update(scene.readers)
+    scene.allowed.breakers = frozenset({"R-44"})
 
 
 def _refuse_sign_in(scene: Scene) -> None:
     reply = Reply(code=535, enhanced="5.7.8", text=_WORDS)
+    scene.allowed.breakers = frozenset({"R-43"})
     scene.send(Rule(phase=Phase.AUTH, action=reply, times=20))
 
 
@@ -106,10 +110,11 @@ def babble(scene: Scene) -> None:
 def change_password(scene: Scene) -> None:
     """F-34: the relay's password is changed in the middle of an edition, and then ours."""
     scene.allowed.uncertain += ALL_CONNECTIONS  # the relay restarts for it
+    scene.allowed.breakers = frozenset({"R-43"})
     scene.send()
     scene.some_time_on()
     scene.rig.change_password()
-    scene.until(lambda: not scene.has_claims())
+    scene.until_held("R-43")
     scene.rig.use_password(scene.rig.passwords[-1])
 
 

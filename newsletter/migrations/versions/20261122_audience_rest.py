@@ -12,6 +12,10 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("suppression", sa.Column("import_id", sa.Integer(), nullable=True))
     _note_imports()
+    op.add_column(
+        "import",
+        sa.Column("is_narrow", sa.Boolean(), server_default=sa.false(), nullable=False),
+    )
     op.add_column("import", sa.Column("undone_by", sa.String(length=120), nullable=True))
     op.add_column(
         "import",
@@ -27,6 +31,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("import", "undone")
     op.drop_column("import", "undone_by")
+    op.drop_column("import", "is_narrow")
     op.drop_column("suppression", "import_id")
 
 

@@ -23,6 +23,7 @@ def upgrade() -> None:
     _findings()
     _counts()
     _corrections()
+    op.create_index(op.f("ix_attempt_edition_id_id"), "attempt", ["edition_id", "id"])
 
 
 def _reviews() -> None:
@@ -145,6 +146,7 @@ def _said() -> tuple[sa.Column[object], sa.Column[object]]:
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_attempt_edition_id_id"), table_name="attempt")
     for table in (
         "correction_mail",
         "correction",

@@ -177,7 +177,7 @@ def show_import(call: Reader, import_id: NumberInPath) -> Response:
 def inspect_import(call: Reader, import_id: NumberInPath, body: Plan) -> Response:
     """How the file would be read, with its first rows."""
     _require_visible(call, import_id)
-    found = inspect_file(call.engine, import_id, _plan(body))
+    found = inspect_file(call.engine, import_id, _plan(call, body))
     columns = [
         ColumnShown(title=each.title, meaning=each.meaning, examples=list(each.examples))
         for each in found.columns
@@ -198,7 +198,8 @@ def start_received(call: Writer, import_id: NumberInPath, body: Plan) -> Respons
     """Confirm how the file is read, and let a worker import it. After a dry run it can be started
     again, as long as the file is kept: for a week.
     """
-    return _step(call, import_id, lambda: start_import(call.engine, import_id, _plan(body)), 202)
+    plan = _plan(call, body)
+    return _step(call, import_id, lambda: start_import(call.engine, import_id, plan), 202)
 
 
 @router.post("/{import_id}/cancel", response_model=ImportShown)
@@ -281,8 +282,9 @@ def _visible(call: Call, session: Session, import_id: int) -> tuple[Import, Mail
     return job, session.get_one(MailingList, job.list_id)
 
 
-def _plan(body: Plan) -> ImportPlan:
-    return ImportPlan(**body.model_dump(), is_background=True)
+def _plan(call: Call, body: Plan) -> ImportPlan:
+    is_narrow = call.caller.list_ids is not None
+    return ImportPlan(**body.model_dump(), is_narrow=is_narrow, is_background=True)
 
 
 def _shown(job: Import, slug: str) -> ImportShown:

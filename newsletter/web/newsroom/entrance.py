@@ -28,7 +28,7 @@ from newsletter.errors import (
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.newsroom import cookies, csrf
 from newsletter.web.newsroom.forms import Form, read_posted
-from newsletter.web.newsroom.screens import Answers, Screen
+from newsletter.web.newsroom.screens import LARGEST_FORM, Answers, Screen
 from newsletter.web.newsroom.visit import NOT_ALLOWED, Visit
 
 POLICY = (
@@ -70,6 +70,11 @@ class Entrance:
         if answers is None:
             raise HTTPException(405, headers={"Allow": self._allowed()})
         form = Form()
+        if self._screen.largest_form > LARGEST_FORM:
+            # A stranger's gigabyte is not read to its end before it is refused.
+            elsewhere = await run_in_threadpool(self._turned_away, request)
+            if elsewhere is not None:
+                return elsewhere
         if is_write:
             form = await read_posted(request, largest=self._screen.largest_form)
         return await run_in_threadpool(self._answer, request, form, answers)
@@ -92,6 +97,9 @@ class Entrance:
                 visit = _visit(request, deps, session, signed_in, form)
                 response = _mistake(visit, error)
         return _finished(response, visit)
+
+    def _turned_away(self, request: Request) -> Response | None:
+        return self._way_in(request, _who(request, deps_of(request)))
 
     def _way_in(self, request: Request, signed_in: SignedIn | None) -> Response | None:
         """Where somebody must go first; None for who may be here."""

@@ -11,6 +11,7 @@ from starlette.types import Message
 
 MOST_FIELDS = 2_000
 MOST_FILES = 20
+LONGEST_FIELD = 2 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,9 @@ async def read_posted(request: Request, *, largest: int) -> Form:
     kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if kind == "application/json":
         return await _read_json(limited)
-    form = await limited.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=largest)
+    # Files go to the disk; a field stays in memory.
+    longest = min(largest, LONGEST_FIELD)
+    form = await limited.form(max_files=MOST_FILES, max_fields=MOST_FIELDS, max_part_size=longest)
     return _form_of(form)
 
 

@@ -5,6 +5,22 @@ from itertools import chain
 from starlette.responses import Response
 from starlette.routing import Route
 
+from newsletter.web.newsroom import (
+    account,
+    accounts,
+    api_keys,
+    audit,
+    letterhead,
+    list_sections,
+    lists,
+    people,
+    preview,
+    report,
+    reports,
+    settings,
+    sign_in,
+    today,
+)
 from newsletter.web.newsroom.entrance import Entrance
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
@@ -21,6 +37,20 @@ def office(visit: Visit) -> Response:
 SCREENS: tuple[Screen, ...] = tuple(
     chain(
         (Screen("/newsroom", get=home), Screen("/office", get=office)),
+        letterhead.SCREENS,
+        list_sections.SCREENS,
+        lists.SCREENS,
+        people.SCREENS,
+        preview.SCREENS,
+        report.SCREENS,
+        reports.SCREENS,
+        today.SCREENS,
+        sign_in.SCREENS,
+        account.SCREENS,
+        accounts.SCREENS,
+        api_keys.SCREENS,
+        audit.SCREENS,
+        settings.SCREENS,
     )
 )
 

@@ -1,0 +1,124 @@
+"""What somebody should look at now, and why."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from sqlalchemy.orm import Session
+
+from newsletter.models import AlarmKind, EditionState, HoldScope, MailingList
+from newsletter.plan.alarms import unready_slots
+from newsletter.report.backlog import Backlog, read_backlog
+from newsletter.report.lists import EditionLine, newest_lines
+from newsletter.report.transports import HeldThing, sending_status
+
+LATE = timedelta(minutes=2)
+"""So long a batch that is due waits for a worker before somebody should know."""
+REFUSED_SHARE = 0.02
+REFUSED_LEAST = 20
+LOOKED_AT = timedelta(hours=48)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadySlot:
+    kind: ClassVar[str] = "unready"
+    mailing_list: MailingList
+    due_at: datetime
+    ready_by: datetime
+    is_past: bool
+    """The time by which it was to be approved is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A breaker is open, or somebody holds it."""
+
+    kind: ClassVar[str] = "held"
+    thing: HeldThing
+    edition_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class NobodySends:
+    kind: ClassVar[str] = "nobody sends"
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """More people than usual were refused; `before` is the list's edition before it."""
+
+    kind: ClassVar[str] = "refusals"
+    line: EditionLine
+    before: EditionLine | None
+
+
+@dataclass(frozen=True, slots=True)
+class InDoubt:
+    kind: ClassVar[str] = "in doubt"
+    line: EditionLine
+
+
+Alarm = UnreadySlot | Held | NobodySends | Refusals | InDoubt
+
+
+def alarms_for(
+    session: Session, mailing_lists: Sequence[MailingList], *, now: datetime
+) -> list[Alarm]:
+    """The most pressing first; of what concerns everybody, and of these lists."""
+    ids = {each.id for each in mailing_lists}
+    return [
+        *_nobody_sends(read_backlog(session, now=now), now),
+        *_unready(session, ids, now),
+        *_held(session, now),
+        *_about_editions(session, ids, now),
+    ]
+
+
+def _nobody_sends(backlog: Backlog, now: datetime) -> Iterator[NobodySends]:
+    late = timedelta(seconds=backlog.oldest_due_seconds)
+    if late > LATE:
+        yield NobodySends(now - late)
+
+
+def _unready(session: Session, list_ids: Collection[int], now: datetime) -> Iterator[UnreadySlot]:
+    for each in unready_slots(session, now=now):
+        if each.mailing_list.id in list_ids:
+            is_past = each.kind is AlarmKind.UNREADY
+            yield UnreadySlot(each.mailing_list, each.due_at, each.ready_by, is_past)
+
+
+def _held(session: Session, now: datetime) -> Iterator[Held]:
+    status = sending_status(session, now=now)
+    for thing in (*status.holds, *(hold for each in status.transports for hold in each.holds)):
+        edition_id = int(thing.what) if thing.scope is HoldScope.EDITION else None
+        yield Held(thing, edition_id)
+
+
+def _about_editions(
+    session: Session, list_ids: Collection[int], now: datetime
+) -> Iterator[Refusals | InDoubt]:
+    seen = set[int]()
+    for lines in newest_lines(session, list_ids, most=2).values():
+        newest = lines[0]
+        before = lines[1] if len(lines) > 1 else None
+        if newest.started_at < now - LOOKED_AT or newest.status.edition_id in seen:
+            continue
+        seen.add(newest.status.edition_id)
+        if _is_refused_more(newest, before):
+            yield Refusals(newest, before)
+        if newest.status.uncertain and newest.status.state is not EditionState.SENDING:
+            yield InDoubt(newest)
+
+
+def refused_share(line: EditionLine) -> float:
+    tried = line.status.sent + line.status.failed + line.status.uncertain
+    return line.status.failed / tried if tried else 0.0
+
+
+def _is_refused_more(line: EditionLine, before: EditionLine | None) -> bool:
+    usual = 0.0 if before is None else refused_share(before)
+    return line.status.failed >= REFUSED_LEAST and refused_share(line) > max(
+        REFUSED_SHARE, 2 * usual
+    )

@@ -1,0 +1,244 @@
+"""How lists grow and shrink, and what their editions came to, read from counters alone."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from newsletter.models import (
+    Edition,
+    EditionList,
+    ListDayFigures,
+    ListFigures,
+    MailingList,
+)
+from newsletter.plan.timing import rules_of
+from newsletter.report.editions import EditionStatus, edition_statuses
+from newsletter.report.titles import titles_of
+
+EDITIONS_ON_A_PAGE = 30
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DayCount:
+    """A day of the list's zone; `size` is the confirmed people at its end."""
+
+    day: date
+    joined: int
+    imported: int
+    left: int
+    removed: int
+    size: int
+
+    @property
+    def change(self) -> int:
+        return self.joined + self.imported - self.left - self.removed
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What became of a list's people over some days, the newest of them today."""
+
+    confirmed: int
+    pending: int
+    days: tuple[DayCount, ...]
+    """Oldest first, without a gap."""
+
+    @property
+    def before(self) -> int:
+        """How many they were when the first day began."""
+        return self.days[0].size - self.days[0].change if self.days else self.confirmed
+
+    @property
+    def joined(self) -> int:
+        return sum(day.joined for day in self.days)
+
+    @property
+    def imported(self) -> int:
+        return sum(day.imported for day in self.days)
+
+    @property
+    def left(self) -> int:
+        return sum(day.left for day in self.days)
+
+    @property
+    def removed(self) -> int:
+        return sum(day.removed for day in self.days)
+
+    @property
+    def change(self) -> int:
+        return sum(day.change for day in self.days)
+
+
+@dataclass(frozen=True, slots=True)
+class EditionLine:
+    """One edition where editions are listed."""
+
+    title: str
+    started_at: datetime
+    status: EditionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class EditionLines:
+    """`older` is what asks for the next page: None on the last."""
+
+    lines: tuple[EditionLine, ...]
+    older: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListLine:
+    """A list among all lists; `newest` is its newest edition that has begun."""
+
+    mailing_list: MailingList
+    growth: Growth
+    newest: EditionLine | None
+
+
+def by_weeks(days: Sequence[DayCount]) -> tuple[DayCount, ...]:
+    """Seven days as one, from the newest back; each is named by its first day."""
+    first = len(days) % 7
+    starts = [*([0] if first else []), *range(first, len(days), 7)]
+    weeks = [days[start : start + (first if start < first else 7)] for start in starts]
+    return tuple(
+        DayCount(
+            week[0].day,
+            joined=sum(day.joined for day in week),
+            imported=sum(day.imported for day in week),
+            left=sum(day.left for day in week),
+            removed=sum(day.removed for day in week),
+            size=week[-1].size,
+        )
+        for week in weeks
+    )
+
+
+def growth_of(
+    session: Session, mailing_lists: Sequence[MailingList], *, days: int, now: datetime
+) -> dict[int, Growth]:
+    """By list, over that many days of its own zone, today included."""
+    ids = [each.id for each in mailing_lists]
+    sizes = {
+        each.list_id: each
+        for each in session.scalars(select(ListFigures).where(ListFigures.list_id.in_(ids)))
+    }
+    today = {each.id: now.astimezone(rules_of(each.zone)).date() for each in mailing_lists}
+    first = min(today.values(), default=now.date()) - (days - 1) * _DAY
+    rows = {
+        (each.list_id, each.day): each
+        for each in session.scalars(
+            select(ListDayFigures).where(
+                ListDayFigures.list_id.in_(ids), ListDayFigures.day >= first
+            )
+        )
+    }
+    return {
+        list_id: _growth(list_id, sizes.get(list_id), rows, today[list_id], days) for list_id in ids
+    }
+
+
+def edition_lines(
+    session: Session, list_id: int, *, before: int | None = None, most: int = EDITIONS_ON_A_PAGE
+) -> EditionLines:
+    """Editions of the list that have begun, the newest first; `before` is an earlier page's `older`."""
+    query = (
+        select(Edition.id, Edition.started_at)
+        .join(EditionList, EditionList.edition_id == Edition.id)
+        .where(EditionList.list_id == list_id, Edition.started_at.is_not(None))
+        .order_by(Edition.started_at.desc(), Edition.id.desc())
+        .limit(most + 1)
+    )
+    last = None if before is None else session.get(Edition, before)
+    if last is not None and last.started_at is not None:
+        is_same = Edition.started_at == last.started_at
+        query = query.where(
+            or_(Edition.started_at < last.started_at, and_(is_same, Edition.id < last.id))
+        )
+    found = [(edition_id, at) for edition_id, at in session.execute(query) if at is not None]
+    lines = lines_of(session, dict(found[:most]))
+    return EditionLines(tuple(lines), found[most - 1][0] if len(found) > most else None)
+
+
+def list_lines(
+    session: Session, mailing_lists: Sequence[MailingList], *, days: int, now: datetime
+) -> list[ListLine]:
+    growth = growth_of(session, mailing_lists, days=days, now=now)
+    newest = newest_lines(session, [each.id for each in mailing_lists], most=1)
+    return [
+        ListLine(each, growth[each.id], next(iter(newest.get(each.id, ())), None))
+        for each in mailing_lists
+    ]
+
+
+def lines_of(session: Session, started: dict[int, datetime]) -> list[EditionLine]:
+    """In the order of `started`, which has each edition's beginning."""
+    statuses = edition_statuses(session, started)
+    titles = titles_of(session, started)
+    return [EditionLine(titles[each], at, statuses[each]) for each, at in started.items()]
+
+
+def _growth(
+    list_id: int,
+    figures: ListFigures | None,
+    rows: dict[tuple[int, date], ListDayFigures],
+    today: date,
+    days: int,
+) -> Growth:
+    size = figures.confirmed if figures else 0
+    counted = []
+    for back in range(days):
+        day = today - back * _DAY
+        row = rows.get((list_id, day))
+        count = DayCount(
+            day,
+            joined=row.joined if row else 0,
+            imported=row.imported if row else 0,
+            left=row.left if row else 0,
+            removed=row.removed if row else 0,
+            size=size,
+        )
+        counted.append(count)
+        size -= count.change
+    return Growth(
+        confirmed=figures.confirmed if figures else 0,
+        pending=figures.pending if figures else 0,
+        days=tuple(reversed(counted)),
+    )
+
+
+def newest_lines(
+    session: Session, list_ids: Collection[int], *, most: int
+) -> dict[int, list[EditionLine]]:
+    """By list, its editions that began last, the newest first."""
+    begun = _newest_editions(session, list_ids, most)
+    lines = {
+        line.status.edition_id: line
+        for line in lines_of(session, {edition_id: at for _, edition_id, at in begun})
+    }
+    found = defaultdict[int, list[EditionLine]](list)
+    for list_id, edition_id, _ in begun:
+        found[list_id].append(lines[edition_id])
+    return found
+
+
+def _newest_editions(
+    session: Session, list_ids: Collection[int], most: int
+) -> list[tuple[int, int, datetime]]:
+    """(list, edition, its beginning)."""
+    newest_first = (Edition.started_at.desc(), Edition.id.desc())
+    rank = func.row_number().over(partition_by=EditionList.list_id, order_by=newest_first)
+    ranked = (
+        select(EditionList.list_id, Edition.id, Edition.started_at, rank.label("rank"))
+        .join(Edition, Edition.id == EditionList.edition_id)
+        .where(EditionList.list_id.in_(list_ids), Edition.started_at.is_not(None))
+        .subquery()
+    )
+    rows = session.execute(
+        select(ranked).where(ranked.c.rank <= most).order_by(ranked.c.list_id, ranked.c.rank)
+    )
+    return [(row.list_id, row.id, row.started_at) for row in rows]
