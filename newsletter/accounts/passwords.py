@@ -57,7 +57,7 @@ def is_password(stored: str | None, password: str) -> bool:
         return False
     with _turn:
         try:
-            _hasher.verify(stored or _nobodys(), _normal(password))
+            _hasher.verify(_nobodys() if stored is None else stored, _normal(password))
         except (VerificationError, InvalidHashError):
             return False
     return stored is not None
@@ -101,11 +101,11 @@ def _is_walk(folded: str) -> bool:
 
 
 def _is_mostly(password: str, names: list[str]) -> bool:
-    rest = password.casefold()
+    plain = rest = "".join(each for each in password.casefold() if each.isalnum())
     for name in sorted((each.casefold() for each in names), key=len, reverse=True):
         if len(name) > 2:
             rest = rest.replace(name, "")
-    return rest != password.casefold() and len(rest) < FEWEST_OWN
+    return rest != plain and len(rest) < FEWEST_OWN
 
 
 @cache

@@ -97,7 +97,7 @@ def rights_of(session: Session, account: Account) -> Rights:
     if not account.is_narrowed:
         return Rights(account.role)
     rows = session.scalars(select(AccountList).where(AccountList.account_id == account.id))
-    return Rights(account.role, {row.list_id: row.role for row in rows})
+    return Rights(list_roles={row.list_id: row.role for row in rows})
 
 
 def change_rights(session: Session, account_id: int, rights: Rights, *, now: datetime) -> None:

@@ -36,6 +36,7 @@ from newsletter.models import (
 MOST_FOOTER_LINES = 6
 LONGEST_FOOTER = 500
 LONGEST_COOL_OFF = 3_600
+MOST_A_DAY = 99
 _MEDIA = re.compile(r"[A-Za-z0-9_-]+\.(?:png|jpg|jpeg|gif|webp)", re.ASCII)
 
 
@@ -65,10 +66,11 @@ class NewList:
     footer: str = ""
     four_eyes: bool | None = None
     cool_off_seconds: int | None = None
+    most_a_day: int | None = None
 
 
 class ListChanges(TypedDict, total=False):
-    """As in `NewList`; an empty `reply_to` or `send_time` means none."""
+    """As in `NewList`; an empty `reply_to` or `send_time`, and 0 for `most_a_day`, mean none."""
 
     name: str
     sender_name: str
@@ -90,6 +92,7 @@ class ListChanges(TypedDict, total=False):
     heading_font: Font
     text_font: Font
     footer: str
+    most_a_day: int | None
     four_eyes: bool | None
     cool_off_seconds: int | None
 
@@ -208,6 +211,12 @@ def _cool_off(seconds: int | None) -> int | None:
     return seconds
 
 
+def _most_a_day(number: int | None) -> int | None:
+    if number is not None and not 0 <= number <= MOST_A_DAY:
+        refuse("most a day", f"write a number from 1 to {MOST_A_DAY}, or 0 for no limit")
+    return number or None
+
+
 def _footer(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > MOST_FOOTER_LINES:
@@ -238,6 +247,7 @@ _READERS: Mapping[str, Callable[[Any], object]] = {
     "backdrop": _backdrop,
     "footer": _footer,
     "cool_off_seconds": _cool_off,
+    "most_a_day": _most_a_day,
     "language": partial(read_language, "language"),
     "zone": partial(read_zone, "zone"),
     "sender_name": partial(read_line, "sender name", longest=120),

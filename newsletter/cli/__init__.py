@@ -32,6 +32,8 @@ COMMANDS = {
     "route": "route",
     "warm-up": "warm_up",
     "dkim": "dkim",
+    "account": "account",
+    "audit": "audit",
     "api-key": "api_key",
     "openapi": "openapi",
     "db": "database",

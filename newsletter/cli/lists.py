@@ -70,6 +70,11 @@ def _field_options(*, is_new: bool) -> Callable[[Command], Command]:
                 for name, kind in choices.items()
             ),
             click.option(
+                "--most-a-day",
+                type=int,
+                help="Not to whoever was sent so many editions of any list today; 0: to everybody.",
+            ),
+            click.option(
                 "--public/--private", "is_public", default=None, help="May strangers sign up?"
             ),
         ]
@@ -251,6 +256,7 @@ def list_as_json(shown: MailingList) -> dict[str, Any]:
         "send_time": f"{shown.send_time:%H:%M}" if shown.send_time else None,
         "tracking": shown.tracking,
         "on_uncertain": shown.on_uncertain,
+        "most_a_day": shown.most_a_day,
         "created_at": shown.created_at.isoformat(),
         "retired_at": shown.retired_at.isoformat() if shown.retired_at else None,
     }
@@ -285,6 +291,7 @@ def _show(shown: MailingList, as_json: bool) -> None:
         "opt-in": shown.opt_in.value,
         "tracking": shown.tracking.value,
         "in doubt": shown.on_uncertain.value,
+        "most a day": shown.most_a_day or "-",
     }
     if shown.retired_at is not None:
         rows["retired"] = f"{shown.retired_at:%Y-%m-%d}"

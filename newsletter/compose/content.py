@@ -1,9 +1,12 @@
 """What an edition's editors work on: the briefing, its subject, and what its text held besides."""
 
-from dataclasses import dataclass
+import datetime
+from dataclasses import dataclass, replace
 
 from newsletter.compose.briefing import Briefing, to_json
-from newsletter.compose.findings import SetAside
+from newsletter.compose.findings import Finding, SetAside
+from newsletter.compose.formatting import format_briefing
+from newsletter.compose.parser import parse
 from newsletter.compose.preheader import preheader_of
 
 LONGEST_SUBJECT = 255
@@ -34,6 +37,11 @@ class DraftContent:
     def preheader_line(self) -> str:
         return preheader_of(self.briefing) if self.preheader is None else self.preheader
 
+    @property
+    def text(self) -> str:
+        """What an editor writes in: the briefing as text, or the text that holds none yet."""
+        return format_briefing(self.briefing) if self.unread_text is None else self.unread_text
+
     def says_the_same_as(self, other: "DraftContent") -> bool:
         """Whoever approved the one has approved the other."""
         return self._said() == other._said()
@@ -45,3 +53,26 @@ class DraftContent:
             self.preheader_line,
             self.unread_text,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A text as it was understood; `findings` have their lines in it."""
+
+    content: DraftContent
+    findings: tuple[Finding, ...]
+
+
+def write(content: DraftContent, text: str, *, today: datetime.date) -> Written:
+    """`content` with `text` in place of its briefing, or beside it while it holds none.
+
+    What was set aside stays, but for what an earlier paste held besides.
+    """
+    parsed = parse(text, today=today)
+    if parsed.briefing is None:
+        return Written(replace(content, unread_text=text), parsed.findings)
+    content = replace(content, briefing=parsed.briefing, unread_text=None)
+    if not parsed.is_formatted:
+        deleted = tuple(aside for aside in content.set_aside if not aside.line)
+        content = replace(content, source_text=text, set_aside=parsed.set_aside + deleted)
+    return Written(content, parsed.findings)

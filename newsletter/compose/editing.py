@@ -157,13 +157,12 @@ def put_back(content: DraftContent, index: int, *, at: Spot | None, story: int) 
     left = content.set_aside[:index] + content.set_aside[index + 1 :]
     part = read_part(text)
     briefing = content.briefing
-    if part[0].name or len(part) > 1:
-        place = at.section if at else len(briefing.sections)
+    if part[0].name or len(part) > 1 or not part[0].stories:
+        place = min(at.section if at else len(briefing.sections), len(briefing.sections))
         for offset, section in enumerate(part):
             briefing = _insert_section(briefing, section, at=place + offset)
     elif part[0].stories[0].headline or not any(briefing.stories):
-        last = len(briefing.sections) - 1
-        spot = at or Spot(max(last, 0), len(briefing.sections[last].stories) if last >= 0 else 0)
+        spot = at if at and at.section < len(briefing.sections) else _end_of(briefing)
         for offset, each in enumerate(part[0].stories):
             briefing = insert_story(briefing, Spot(spot.section, spot.place + offset), each)
     else:
@@ -218,6 +217,12 @@ def _insert_section(briefing: Briefing, section: Section, *, at: int) -> Briefin
     for place, story in enumerate(section.stories):
         briefing = insert_story(briefing, Spot(at, place), story)
     return briefing
+
+
+def _end_of(briefing: Briefing) -> Spot:
+    if not briefing.sections:
+        return Spot(0, 0)
+    return Spot(len(briefing.sections) - 1, len(briefing.sections[-1].stories))
 
 
 def _joined(story: Story, more: Section) -> Story:

@@ -15,11 +15,12 @@ from newsletter.compose import feed_format, page_facts
 from newsletter.compose.candidates import due_pages, note_failure, note_page, take_in
 from newsletter.compose.feed_format import FeedText, read_feed
 from newsletter.compose.page_facts import PageFacts, read_page
+from newsletter.compose.plain_words import line_of
 from newsletter.db import transaction
 from newsletter.errors import FetchError, InputError, NotFoundError
 from newsletter.fetch import Fetched, Fetcher, check_url
 from newsletter.models import Feed
-from newsletter.models.story_inbox import LONGEST_URL
+from newsletter.models.story_inbox import LONGEST_SOURCE, LONGEST_URL
 from newsletter.queue import Job, enqueue_after_commit
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,15 @@ def get_feed(session: Session, feed_id: int) -> Feed:
         message = f"There is no feed {feed_id}."
         raise NotFoundError(message)
     return feed
+
+
+def rename_feed(feed: Feed, name: str) -> None:
+    """What its stories will name as their source. Raises `InputError`."""
+    name = line_of(name, longest=LONGEST_SOURCE)
+    if not name:
+        message = "Give the feed the name of its source, such as The Harbour Gazette."
+        raise InputError(message)
+    feed.name = name
 
 
 def remove_feed(session: Session, feed_id: int) -> Feed:

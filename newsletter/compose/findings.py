@@ -32,7 +32,9 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """A part of the text that no part of the briefing was made of; it can be put back."""
+    """What no part of the briefing is made of, and can be put back: from this line of a paste, or
+    with no line (0) a story or section that was deleted.
+    """
 
     text: str
     line: int

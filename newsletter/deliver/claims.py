@@ -9,7 +9,7 @@ from sqlalchemy import Select, and_, bindparam, case, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from newsletter.db import UtcDateTime
-from newsletter.deliver import warm_up
+from newsletter.deliver import frequency, warm_up
 from newsletter.deliver.holds import begin_probe, open_holds
 from newsletter.deliver.ledger import WAITING, Lease, exclude, record, waiting_of
 from newsletter.deliver.outcome import Outcome, Reply
@@ -221,6 +221,7 @@ def _take(
     session.flush()
     held = Lease(found.edition_id, found.number, found.lease_token)
     readers = _mailable(session, held, found.route, edition.approved_revision, now)
+    readers = _not_too_often(session, held, readers, field.caps, now)
     allowed = warm_up.reserve(session, transport_id, found.route, len(readers), now=now)
     return Claim(
         lease=held,
@@ -252,6 +253,8 @@ class Field:
     obstacles: Obstacles
     held: frozenset[int]
     """Editions that nothing is claimed of."""
+    caps: Mapping[int, int]
+    """The lists that leave out who was mailed often enough."""
 
     @classmethod
     def look(cls, session: Session, now: datetime) -> Self:
@@ -263,7 +266,7 @@ class Field:
         held = set(obstacles.editions)
         if obstacles.sender_domains:
             held |= _sent_from(session, choices, obstacles.sender_domains)
-        return cls(choices, obstacles, frozenset(held))
+        return cls(choices, obstacles, frozenset(held), frequency.caps(session))
 
     def beside(self, crowded: Crowded) -> "Field":
         """With the routes in the way as well that have no connection free at this moment."""
@@ -391,6 +394,25 @@ def _mailable(
         ]
         record(session, lease, outcomes, revision=revision, at=now)
     return tuple(readers)
+
+
+def _not_too_often(
+    session: Session,
+    lease: Lease,
+    readers: tuple[Reader, ...],
+    caps: Mapping[int, int],
+    now: datetime,
+) -> tuple[Reader, ...]:
+    """R-08: asked at every claim, so that it holds for retries too."""
+    if not caps:
+        return readers
+    people = [(reader.subscriber_id, reader.list_id) for reader in readers]
+    had_enough = dict.fromkeys(
+        frequency.had_enough(session, lease.edition_id, people, caps, now=now),
+        Reason.OFTEN_ENOUGH,
+    )
+    exclude(session, lease, had_enough)
+    return tuple(reader for reader in readers if reader.subscriber_id not in had_enough)
 
 
 def _with_something_left(

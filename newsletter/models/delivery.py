@@ -46,6 +46,8 @@ class Reason(IntEnum):
     """They hide every section of it."""
     SEGMENT = 6
     """Of a segment that the edition leaves out."""
+    OFTEN_ENOUGH = 7
+    """They were sent as many editions within a day as the list lets them have."""
     ZONE_PAST = 10
     NO_SUCH_DATE = 11
     TOO_LATE = 12

@@ -103,6 +103,8 @@ class MailingList(Model):
     """Whether nobody approves what they wrote or submitted; None: as the installation has it."""
     cool_off_seconds: Mapped[int | None]
     """How long a sending at once can be pulled back; None: as the number of its people asks for."""
+    most_a_day: Mapped[int | None] = mapped_column(SmallInteger)
+    """Whoever was sent so many editions of any list within a day is not sent this one's; None: all are."""
     transport_id: Mapped[int | None] = mapped_column(ForeignKey("transport.id"))
     """Of an older version, which had one for a list; now there is `list_transport`."""
     created_at: Mapped[datetime]

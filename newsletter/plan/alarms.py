@@ -1,7 +1,7 @@
 """Tells the desk, once for each day's slot, that nothing is approved for it."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -85,6 +85,16 @@ def recent_alarms(session: Session, *, since: datetime) -> list[tuple[Alarm, str
         .order_by(Alarm.at.desc(), Alarm.id.desc())
     )
     return [(alarm, slug) for alarm, slug in rows]
+
+
+def alarms_of(session: Session, list_id: int, *, most: int) -> Sequence[Alarm]:
+    """A list's last ones, the newest first."""
+    return session.scalars(
+        select(Alarm)
+        .where(Alarm.list_id == list_id)
+        .order_by(Alarm.at.desc(), Alarm.id.desc())
+        .limit(most)
+    ).all()
 
 
 def _kind(slot: Slot, mailing_list: MailingList, day: date, now: datetime) -> Unready | None:

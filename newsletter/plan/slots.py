@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.audience.lists import refuse_retired
 from newsletter.audience.zones import find_zone
+from newsletter.db import insert_or_ignore
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import (
     Edition,
@@ -108,6 +109,27 @@ def remove_slot(session: Session, slot_id: int) -> None:
     if not result.rowcount:
         message = f"There is no slot {slot_id}; see: newsletter slot list"
         raise NotFoundError(message)
+
+
+def get_slot(session: Session, slot_id: int) -> Slot:
+    """Raises `NotFoundError`."""
+    slot = session.get(Slot, slot_id)
+    if slot is None:
+        message = f"There is no slot {slot_id}."
+        raise NotFoundError(message)
+    return slot
+
+
+def take_day_off(session: Session, slot_id: int, day: date) -> None:
+    """The slot is not used that day; an edition that fills it already stays scheduled."""
+    session.execute(insert_or_ignore(session, SlotHoliday), {"slot_id": slot_id, "day": day})
+
+
+def work_that_day(session: Session, slot_id: int, day: date) -> None:
+    """The day is no holiday of the slot any more."""
+    session.execute(
+        delete(SlotHoliday).where(SlotHoliday.slot_id == slot_id, SlotHoliday.day == day)
+    )
 
 
 def slot_on(session: Session, list_id: int, day: date) -> Slot | None:

@@ -75,7 +75,7 @@ class SendingStatus:
 
 
 def sending_status(session: Session, *, now: datetime) -> SendingStatus:
-    holds = [*open_holds(session, now=now), *_paused_editions(session)]
+    holds = [*open_holds(session, now=now), *paused_editions(session)]
     transports = session.scalars(select(Transport).order_by(Transport.id)).all()
     return SendingStatus(
         tuple(_transport(session, each, holds, now) for each in transports),
@@ -137,7 +137,7 @@ def _traffic(session: Session, transport_id: int, *, since: datetime) -> Counted
     return Counted(*(count or 0 for count in sums))
 
 
-def _paused_editions(session: Session) -> Sequence[Hold]:
+def paused_editions(session: Session) -> Sequence[Hold]:
     """The newest hold of each edition that a breaker has paused and nobody has resumed."""
     newest = (
         select(func.max(Hold.id))

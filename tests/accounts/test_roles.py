@@ -32,7 +32,7 @@ def test_who_is_not_narrowed_has_their_role_on_every_list_and_on_what_is_on_none
 def test_who_is_narrowed_has_a_role_of_their_own_on_each_of_their_lists() -> None:
     editor = somebody(Role.EDITOR, {1: Role.EDITOR, 2: Role.VIEWER})
 
-    assert editor.list_ids == {1, 2}
+    assert editor.list_ids == frozenset({1, 2})
     assert editor.may(Role.EDITOR, [1])
     assert editor.may(Role.VIEWER, [1, 2])
     assert not editor.may(Role.EDITOR, [1, 2])

@@ -1,9 +1,7 @@
 """A briefing written as text reads as the same briefing."""
 
 import datetime
-from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,10 +13,8 @@ from newsletter.compose.briefing import (
     Section,
     Span,
     Story,
-    plain,
 )
 from newsletter.compose.bylines import CREDIT_ROLES
-from newsletter.compose.findings import Severity
 from newsletter.compose.formatting import format_briefing, format_rich
 from newsletter.compose.inline import read_inline
 from newsletter.compose.parser import parse

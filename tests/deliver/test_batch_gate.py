@@ -257,14 +257,19 @@ def test_r40_an_edition_whose_readers_are_refused_for_good_is_paused(
     assert_ledger_is_exact(engine, desk.edition_id)
 
 
-def test_r46_an_edition_whose_first_messages_cannot_be_made_is_paused(
+def test_r46_an_edition_of_which_several_messages_cannot_be_made_is_paused(
     engine: Engine, settings: Settings
 ) -> None:
     desk = Desk(engine, settings, 30)
     claim, gate = desk.opened()
-    broken = Outcome(claim.readers[0].subscriber_id, DeliveryState.FAILED, Reason.UNSENDABLE)
+    broken = [
+        Outcome(reader.subscriber_id, DeliveryState.FAILED, Reason.UNSENDABLE)
+        for reader in claim.readers[:3]
+    ]
 
-    desk.record(claim, gate, [broken])
+    desk.record(claim, gate, broken[:2])
+    assert not gate.is_shut, "what is odd about two readers is not the edition's fault"
+    desk.record(claim, gate, broken[2:])
 
     assert gate.is_shut
     desk.close(claim, gate)

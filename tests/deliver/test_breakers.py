@@ -41,7 +41,15 @@ def test_r40_an_edition_is_paused_when_too_many_are_refused_for_good(
 
 @pytest.mark.parametrize(
     ("unsendable", "people", "expected"),
-    [(0, 20, False), (1, 1, True), (1, 20, True), (1, 199, True), (1, 200, False), (2, 201, True)],
+    [
+        (0, 20, False),
+        (2, 2, False),
+        (3, 3, True),
+        (3, 20, True),
+        (3, 599, True),
+        (3, 600, False),
+        (4, 601, True),
+    ],
 )
 def test_r46_an_edition_is_paused_when_its_messages_cannot_be_made(
     unsendable: int, people: int, expected: bool

@@ -17,6 +17,8 @@ from newsletter.db import reading, transaction
 from newsletter.deliver.dkim_keys import create_key, dns_record, keys_for, signing_key
 from newsletter.deliver.holds import hold_transport, lift_transport
 from newsletter.deliver.post_office import PostOffice
+from newsletter.deliver.reference import ReferenceConnection
+from newsletter.deliver.wire import Endpoint, MailConnection
 from newsletter.devmail.peer import DevMail
 from newsletter.devmail.script import Action, Close, Delay, Phase, Reply, Rule, Script
 from newsletter.models import (
@@ -388,3 +390,23 @@ def test_a_connection_that_was_closed_while_idle_costs_no_time(
 
     assert (second.state, second.attempts) == (SENT, 1)
     assert smtpd.connections == 2
+
+
+def test_the_client_of_the_setting_carries_single_mails_too(
+    engine: Engine, settings: Settings, smtpd: DevMail, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_transport(engine, smtpd.port)
+    opened: list[str] = []
+
+    async def open_one(endpoint: Endpoint) -> MailConnection:
+        opened.append(endpoint.host)
+        return await ReferenceConnection.open(endpoint)
+
+    monkeypatch.setattr("newsletter.deliver.post_office.OPENERS", {"reference": open_one})
+    chosen = settings.model_copy(update={"smtp_client": "reference"})
+
+    with PostOffice(engine, chosen):
+        alarm(engine)
+        smtpd.wait_for(1, PATIENCE_SECONDS)
+
+    assert opened == ["127.0.0.1"]

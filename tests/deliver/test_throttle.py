@@ -85,7 +85,12 @@ class Scene:
 
     @contextmanager
     def gate(
-        self, throttle: Throttle, *domains: str, route: str = "google", people: int = PEOPLE
+        self,
+        throttle: Throttle,
+        *domains: str,
+        route: str = "google",
+        people: int = PEOPLE,
+        idle: Callable[[], int] = int,
     ) -> Iterator[tuple[Gate, Callable[[str], bool]]]:
         """A batch's gate, and what asks it to admit somebody at a domain."""
         with reading(self.engine) as session:
@@ -94,7 +99,7 @@ class Scene:
         number = self.routes[route]
         readers = {name: a_reader(1, domain_id=ids[name], route=number) for name in domains}
         everybody = [reader for reader in readers.values() for _ in range(people)]
-        with throttle.open(transport, route=number, readers=everybody) as gate:
+        with throttle.open(transport, route=number, readers=everybody, idle=idle) as gate:
             yield gate, lambda name: gate.admits(readers[name])
 
     def leave(self, gate: Gate, reply: Reply | None = ACCEPTED, *, domain_id: int = 1) -> None:
@@ -164,6 +169,40 @@ def test_r21_what_one_process_holds_another_does_not_get(scene: Scene) -> None:
                 return other.lanes == 5
 
         assert eventually(is_free)
+
+
+def test_r21_connections_that_are_left_open_count_until_they_are_closed(scene: Scene) -> None:
+    left_open = 4
+
+    with scene.process() as first, scene.process() as second:
+        with scene.gate(first, "gmail.com", idle=lambda: left_open):
+            pass
+
+        def lanes() -> int:
+            with scene.gate(second, "gmail.com") as (gate, _):
+                return gate.lanes
+
+        assert not eventually(lambda: lanes() > 1, seconds=3 * LEASE_SECONDS)
+        left_open = 0
+        assert eventually(lambda: lanes() == 5)
+
+
+def test_r21_connections_that_another_batch_uses_are_no_longer_the_first_ones(
+    scene: Scene,
+) -> None:
+    with (
+        scene.process() as first,
+        scene.process() as second,
+    ):
+        with scene.gate(first, "gmail.com", idle=lambda: 4):
+            pass
+        with scene.gate(first, "quay.org", route="other"):
+
+            def lanes() -> int:
+                with scene.gate(second, "gmail.com") as (gate, _):
+                    return gate.lanes
+
+            assert eventually(lambda: lanes() == 5)
 
 
 def test_r21_a_rate_is_shared_by_all_who_need_it(scene: Scene) -> None:

@@ -1,16 +1,20 @@
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
+from newsletter.addresses import parse_address
+from newsletter.audience.suppression import suppress
 from newsletter.db import reading, transaction
 from newsletter.deliver import warm_up
 from newsletter.deliver.warm_up import Day, Plan, cap_on, days_needed, next_day
 from newsletter.errors import InputError, StateError
-from tests.newsroom import add_transport
+from newsletter.models import Batch, Delivery, DeliveryState, SuppressionReason, WarmUpDay
+from tests.newsroom import add_list, add_readers, add_transport, sending_edition, settings_for
 
 MONDAY = date(2026, 11, 23)
 MORNING = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -206,3 +210,56 @@ def test_a_plan_that_leads_nowhere_is_refused(engine: Engine, plan: Plan) -> Non
 
     with transaction(engine) as session, pytest.raises(InputError):
         warm_up.start(session, transport_id, plan, now=MORNING)
+
+
+def complain(engine: Engine, name: str, *, now: datetime) -> None:
+    with transaction(engine) as session:
+        suppress(
+            session,
+            parse_address(f"{name}@readers.example"),
+            reason=SuppressionReason.COMPLAINED,
+            source="feedback loop",
+            now=now,
+        )
+
+
+def test_r30_complaints_hold_the_next_days_cap(
+    engine: Engine, transport_id: int, tmp_path: Path
+) -> None:
+    """Whoever was mailed another way, or another day, says nothing about this one."""
+    list_id = add_list(engine)
+    ada, bo, cy, _ = add_readers(engine, list_id, ["Ada", "Bo", "Cy", "Dee"])
+    edition_id = sending_edition(engine, settings_for(tmp_path), [list_id], transport_id)
+    reserve(engine, transport_id, 100)
+    observe(engine, transport_id, tried=100, now=MORNING)
+    with transaction(engine) as session:
+        session.execute(
+            update(Batch)
+            .where(Batch.edition_id == edition_id)
+            .values(transport_id=transport_id, route=GOOGLE)
+        )
+        for reader, sent_at in ((ada, MORNING), (bo, MORNING), (cy, MORNING - 30 * A_DAY)):
+            delivery = session.get_one(Delivery, (edition_id, reader))
+            delivery.state, delivery.sent_at = DeliveryState.SENT, sent_at
+
+    # Bo complained the day before, about something else; Dee was not mailed.
+    complain(engine, "bo", now=MORNING - A_DAY)
+    for name in ("ada", "cy", "dee"):
+        complain(engine, name, now=MORNING + timedelta(hours=3))
+
+    assert reserve(engine, transport_id, 500, now=MORNING + A_DAY) == 100
+    assert reserve(engine, transport_id, 500, now=MORNING + 2 * A_DAY) == 150
+    with reading(engine) as session:
+        assert session.get_one(WarmUpDay, (transport_id, GOOGLE, MONDAY)).complaints == 1
+
+
+def test_r30_complaints_about_mail_to_another_provider_change_nothing(
+    engine: Engine, transport_id: int
+) -> None:
+    list_id = add_list(engine)
+    add_readers(engine, list_id, ["Ada"])
+    reserve(engine, transport_id, 100)
+
+    complain(engine, "ada", now=MORNING)
+
+    assert reserve(engine, transport_id, 500, now=MORNING + A_DAY) == 150

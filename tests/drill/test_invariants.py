@@ -51,6 +51,7 @@ def evidence(
         cancelled=count[DeliveryState.CANCELLED],
         opens=0,
         clicks=0,
+        clickers=0,
         unsubscribes=0,
     )
     books = Books(
@@ -212,3 +213,11 @@ def test_altered_content_and_talkative_logs_are_found() -> None:
     seen = replace(evidence(), altered=accepted(ADA), leaks=["upkeep.log holds a secret"])
 
     assert found(seen) == {"I7": names(ADA), "I8": ()}
+
+
+def test_a_breaker_that_should_have_opened_and_did_not_is_found() -> None:
+    expected = Allowance(breakers=frozenset({"R-43", "R-44"}))
+
+    assert found(evidence(allowed=expected)) == {"I9": ()}
+    assert found(replace(evidence(allowed=expected), held_by=frozenset({"R-40"}))) == {"I9": ()}
+    assert found(replace(evidence(allowed=expected), held_by=frozenset({"R-44"}))) == {}

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from newsletter.audience.fields import read_key, read_line, refuse
@@ -44,7 +45,7 @@ def create_segment(
     created_by: str,
     now: datetime,
 ) -> Segment:
-    """Raises `InputError`, of which `QueryError` is one. The name stays for good."""
+    """Raises `InputError`, of which `QueryError` is one."""
     made: Segment | None = session.scalar(
         insert_or_ignore(session, Segment)
         .values(
@@ -71,6 +72,24 @@ def edit_segment(session: Session, name: str, changes: SegmentChanges, *, now: d
         segment.definition = _normal(session, changes.definition, now)
     segment.changed_at = now
     session.flush()
+    return segment
+
+
+def rename_segment(session: Session, name: str, to: str, *, now: datetime) -> Segment:
+    """Editions that nobody approved call it by its new name too. Raises `InputError`."""
+    segment = segment_by_name(session, name)
+    new = read_key("name", to)
+    try:
+        with session.begin_nested():
+            segment.name, segment.changed_at = new, now
+            session.flush()
+    except IntegrityError:
+        refuse("name", f"there is a segment called {new} already; choose another one")
+    session.execute(
+        update(EditionSegment)
+        .where(EditionSegment.segment_id == segment.id, EditionSegment.definition.is_(None))
+        .values(name=new)
+    )
     return segment
 
 

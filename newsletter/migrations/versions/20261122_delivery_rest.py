@@ -1,4 +1,7 @@
-"""What delivery still needed."""
+"""How often one person is mailed, as a list says it."""
+
+import sqlalchemy as sa
+from alembic import op
 
 revision = "20261122_delivery_rest"
 down_revision = "20261122_audience_rest"
@@ -7,8 +10,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("list", sa.Column("most_a_day", sa.SmallInteger(), nullable=True))
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column("list", "most_a_day")

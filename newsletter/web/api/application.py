@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from newsletter.web.api import (
     attributes,
     consents,
+    editions,
     exports,
     imports,
     lists,
@@ -31,6 +32,7 @@ _ROUTERS = (
     subscribers.of_list,
     subscribers.router,
     attributes.router,
+    editions.router,
     segments.router,
     suppressions.uploads,
     suppressions.router,
@@ -79,7 +81,7 @@ def create_api() -> FastAPI:
     api = Api(
         title="Newsletter",
         version=VERSION,
-        summary="Lists, subscribers and everything that is done with addresses.",
+        summary="Editions, lists, subscribers and everything that is done with them.",
         openapi_url=DOCUMENT,
         docs_url=None,
         redoc_url=None,

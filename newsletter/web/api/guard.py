@@ -28,6 +28,8 @@ class Caller:
     key_id: int
     prefix: str
     name: str
+    made_by: str
+    """Who made the key."""
     scopes: frozenset[str]
     list_ids: frozenset[int] | None
     """None: every list."""
@@ -88,6 +90,7 @@ class Guard:
             key_id=row.id,
             prefix=row.prefix,
             name=row.name,
+            made_by=row.created_by,
             scopes=frozenset(row.scopes),
             list_ids=frozenset(row.list_ids) if row.is_narrowed else None,
             digest_key=hashlib.sha256(b"request:" + token.encode()).digest(),

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from newsletter.accounts.scopes import Scope
 from newsletter.audience.lists import (
+    MOST_A_DAY,
     NewList,
     create_list,
     edit_list,
@@ -26,7 +27,16 @@ from newsletter.audience.sections import (
     sections_of,
 )
 from newsletter.errors import NotFoundError
-from newsletter.models import ListSection, MailingList, OnUncertain, OptIn, Tracking
+from newsletter.models import (
+    BACKDROP,
+    Archive,
+    Font,
+    ListSection,
+    MailingList,
+    OnUncertain,
+    OptIn,
+    Tracking,
+)
 from newsletter.web.api.body import JsonRoute
 from newsletter.web.api.calls import Call, Outcome, may_change, may_read, may_write, one
 from newsletter.web.api.fields import (
@@ -51,6 +61,12 @@ Reader = Annotated[Call, Security(may_read, scopes=[Scope.LISTS_READ])]
 Writer = Annotated[Call, Security(may_write, scopes=[Scope.LISTS_WRITE])]
 Changer = Annotated[Call, Security(may_change, scopes=[Scope.LISTS_WRITE])]
 
+_MostADay = Annotated[int, Field(ge=0, le=MOST_A_DAY, description="0: no limit.")]
+_Several = Annotated[str, Field(max_length=500, description="May have several lines.")]
+_CoolOff = Annotated[
+    int,
+    Field(ge=0, le=3600, description="Seconds in which a sending at once can be pulled back."),
+]
 _Accent = Annotated[Line, Field(pattern=r"^#[0-9a-fA-F]{6}$", examples=["#0b57d0"])]
 
 
@@ -71,6 +87,14 @@ class ListToMake(Body):
     send_time: Time | None = None
     tracking: Tracking = Tracking.FULL
     on_uncertain: OnUncertain = OnUncertain.HOLD
+    archive: Archive = Archive.UNLISTED
+    backdrop: _Accent = BACKDROP
+    heading_font: Font = Font.GEORGIA
+    text_font: Font = Font.SYSTEM
+    footer: _Several = ""
+    four_eyes: bool | None = None
+    cool_off_seconds: _CoolOff | None = None
+    most_a_day: _MostADay | None = None
 
 
 @with_config(STRICT)
@@ -92,6 +116,14 @@ class ListPatch(TypedDict, total=False):
     send_time: Time | None
     tracking: Tracking
     on_uncertain: OnUncertain
+    archive: Archive
+    backdrop: _Accent
+    heading_font: Font
+    text_font: Font
+    footer: _Several
+    four_eyes: bool | None
+    cool_off_seconds: _CoolOff | None
+    most_a_day: _MostADay | None
 
 
 class ListShown(BaseModel):
@@ -111,6 +143,14 @@ class ListShown(BaseModel):
     send_time: str | None
     tracking: Tracking
     on_uncertain: OnUncertain
+    archive: Archive
+    backdrop: str
+    heading_font: Font
+    text_font: Font
+    footer: str
+    four_eyes: bool | None
+    cool_off_seconds: int | None
+    most_a_day: int | None
     created_at: datetime
     retired_at: datetime | None
 
@@ -270,6 +310,14 @@ def list_shown(row: MailingList) -> ListShown:
         send_time=f"{row.send_time:%H:%M}" if row.send_time else None,
         tracking=row.tracking,
         on_uncertain=row.on_uncertain,
+        archive=row.archive,
+        backdrop=row.backdrop,
+        heading_font=row.heading_font,
+        text_font=row.text_font,
+        footer=row.footer,
+        four_eyes=row.four_eyes,
+        cool_off_seconds=row.cool_off_seconds,
+        most_a_day=row.most_a_day,
         created_at=row.created_at,
         retired_at=row.retired_at,
     )

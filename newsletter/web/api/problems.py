@@ -14,7 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from newsletter.audience.segments.language import QueryError
-from newsletter.errors import InputError, NewsletterError, NotFoundError, StateError
+from newsletter.errors import (
+    ForbiddenError,
+    InputError,
+    NewsletterError,
+    NotFoundError,
+    StateError,
+)
 from newsletter.web.deps import DATABASE_AWAY
 from newsletter.web.errors import RETRY_AFTER_SECONDS
 
@@ -111,6 +117,10 @@ async def _not_found(_request: Request, _error: Exception) -> Response:
     return problem(404, NOT_HERE)
 
 
+async def _forbidden(_request: Request, error: Exception) -> Response:
+    return problem(403, str(error))
+
+
 async def _conflict(_request: Request, error: Exception) -> Response:
     return problem(409, str(error))
 
@@ -136,6 +146,7 @@ HANDLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, An
     QueryError: _query_error,
     InputError: _input_error,
     NotFoundError: _not_found,
+    ForbiddenError: _forbidden,
     StateError: _conflict,
     **dict.fromkeys(DATABASE_AWAY, _database_away),
     Exception: _unexpected,

@@ -77,7 +77,11 @@ class Entrance:
                 return elsewhere
         if is_write:
             form = await read_posted(request, largest=self._screen.largest_form)
-        return await run_in_threadpool(self._answer, request, form, answers)
+        try:
+            return await run_in_threadpool(self._answer, request, form, answers)
+        finally:
+            for file in form.files.values():
+                await file.close()
 
     def _answer(self, request: Request, form: Form, answers: Answers) -> Response:
         deps = deps_of(request)

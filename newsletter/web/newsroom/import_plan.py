@@ -16,7 +16,6 @@ COLUMN, TITLE = "column-", "title-"
 AS_SHOWN = "shown-as"
 TAB = "tab"
 ENCODINGS = ("utf-8", "utf-16", "cp1252", "iso-8859-15", "cp1251", "gb18030", "big5", "shift_jis")
-STATUSES = ("subscribed", "pending", "unsubscribed", "cleaned", "complained", "blocklisted")
 FIELDS = ("basis", "note", "status", "tags", "overwrites", "encoding", "delimiter", "preset")
 
 
@@ -54,10 +53,9 @@ def page(
         shown_as=_shown_as(found),
         meanings=[*MEANINGS, *(ATTRIBUTE + key for key in keys), IGNORE],
         bases=list(LegalBasis),
-        encodings=sorted({*ENCODINGS, _encoding(found)}),
-        presets=[(key, each.name) for key, each in presets().items()],
+        encoding_options=[(each, each) for each in sorted({*ENCODINGS, _encoding(found)})],
+        presets=tuple((key, each.name) for key, each in presets().items()),
         is_by_file=found.preset is not None and presets()[found.preset].status_is_the_file,
-        statuses=STATUSES,
         may_overwrite=visit.identity.list_ids is None,
         wrong=dict(mistakes(error, FIELDS)) if error else {},
     )

@@ -60,9 +60,9 @@ def index(visit: Visit) -> Response:
         jobs=jobs[:PAGE],
         older=jobs[PAGE - 1].id if len(jobs) > PAGE else None,
         names={each.id: each.name for each in lists},
-        lists=[each for each in lists if each.retired_at is None],
+        choices=[(each.slug, each.name) for each in lists if each.retired_at is None],
         chosen=visit.query("list"),
-        wrong={},
+        wrong="",
     )
 
 
@@ -234,9 +234,9 @@ def _upload_refused(visit: Visit, why: str) -> Response:
         jobs=list_imports(visit.session, limit=PAGE, list_ids=[each.id for each in lists]),
         older=None,
         names={each.id: each.name for each in lists},
-        lists=[each for each in lists if each.retired_at is None],
+        choices=[(each.slug, each.name) for each in lists if each.retired_at is None],
         chosen=visit.form.get("list"),
-        wrong={"file": why},
+        wrong=why,
     )
 
 

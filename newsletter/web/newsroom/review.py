@@ -109,7 +109,9 @@ def count(visit: Visit) -> Response:
     if way.edition.approved_revision is None:
         count_audience(visit.session, way.edition, now=visit.now)
     if visit.is_part:
-        return visit.page("edition/_audience.html", **_audience(way))
+        return visit.page(
+            "edition/_audience.html", way=way, edition=way.edition, **_audience(way)
+        )
     return visit.go(f"{way.url}/review#approve")
 
 
@@ -187,8 +189,6 @@ def _audience(way: Way) -> dict[str, Any]:
     counted = session.get(AudienceCount, way.edition.id)
     frozen = session.get(Transport, way.edition.transport_id) if way.edition.transport_id else None
     return {
-        "way": way,
-        "edition": way.edition,
         "count": counted,
         "mailable": mailable(counted) if counted else None,
         "segments": segments_of(session, way.edition.id),

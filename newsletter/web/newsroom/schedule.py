@@ -11,7 +11,7 @@ from newsletter.accounts.roles import Role
 from newsletter.audience.fields import read_date, read_time, read_zone, refuse
 from newsletter.audience.zones import zone_choices
 from newsletter.errors import InputError, StateError
-from newsletter.models import AudienceCount, EditionState, MailingList, Past, Reason
+from newsletter.models import AudienceCount, EditionState, MailingList, Past
 from newsletter.plan import schedule
 from newsletter.plan.caution import Caution, caution_for, require_number
 from newsletter.plan.counting import Place, counted_places
@@ -60,9 +60,8 @@ def preview(visit: Visit) -> Response:
     try:
         hours, mistake = _preview(way, typed), None
     except InputError as error:
-        hours, mistake = [], str(error)
-    template = "edition/_hours.html"
-    return visit.page(template, hours=hours, mistake=mistake, typed=typed, way=way)
+        hours, mistake = None, str(error)
+    return visit.page("edition/_hours.html", hours=hours, mistake=mistake)
 
 
 def send(visit: Visit) -> Response:
@@ -177,10 +176,9 @@ def _page(
         caution=caution_for(session, edition.id),
         waves=statuses,
         hours=by_hour(statuses, way.visit) if statuses else [],
-        preview=_first_preview(way, typed) if typed["how"] == "local" and not statuses else [],
+        preview=None if statuses else _first_preview(way, typed),
         zones=zone_choices(),
         slots=_open_slots(way),
-        reasons=Reason,
     )
 
 
@@ -193,14 +191,17 @@ def _has_waves(way: Way) -> bool:
     )
 
 
-def _first_preview(way: Way, typed: dict[str, str]) -> list[Hour]:
+def _first_preview(way: Way, typed: dict[str, str]) -> list[Hour] | None:
     try:
         return _preview(way, typed)
     except InputError:
-        return []
+        return None
 
 
-def _preview(way: Way, typed: dict[str, str]) -> list[Hour]:
+def _preview(way: Way, typed: dict[str, str]) -> list[Hour] | None:
+    """None: everybody is mailed at the same moment."""
+    if typed["how"] != "local":
+        return None
     deadline = _deadline(typed["deadline"])
     day, at = read_date("day", typed["day"]), read_time("at", typed["at"])
     statuses = preview_waves(

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from sqlalchemy.orm import Session
@@ -78,7 +79,9 @@ def pause(visit: Visit) -> Response:
     schedule.pause(visit.session, way.edition.id)
     visit.audit("edition paused", str(way.edition.id))
     undo = Undo("Go on", f"{way.url}/sending/resume")
-    return visit.go(f"{way.url}/sending", "It is paused. Within seconds nothing more goes out.", undo=undo)
+    return visit.go(
+        f"{way.url}/sending", "It is paused. Within seconds nothing more goes out.", undo=undo
+    )
 
 
 def resume(visit: Visit) -> Response:
@@ -99,9 +102,7 @@ def settle(visit: Visit) -> Response:
         message = "Nobody of those you chose is in doubt any more."
         raise StateError(message)
     if visit.form.get("choice") == "again":
-        count = send_again(
-            session, edition_id, people, Evidence.PERSON, visit.now, by=visit.by
-        )
+        count = send_again(session, edition_id, people, Evidence.PERSON, visit.now, by=visit.by)
         said = f"{count} people are mailed once more."
     else:
         count = settle_by_evidence(
@@ -117,19 +118,21 @@ def _begun(visit: Visit, role: Role) -> Way:
     """Raises `StateError` for an edition that nothing was sent of."""
     way = way_of(visit, role)
     if way.edition.started_at is None and way.edition.state is not EditionState.PAUSED:
-        message = f"Edition {way.edition.id} has not begun; see when it goes out at {way.url}/schedule"
+        message = (
+            f"Edition {way.edition.id} has not begun; see when it goes out at {way.url}/schedule"
+        )
         raise StateError(message)
     return way
 
 
-def _figures(way: Way) -> dict[str, object]:
+def _figures(way: Way) -> dict[str, Any]:
     session, edition, now = way.visit.session, way.edition, way.visit.now
     status = edition_status(session, edition.id)
     due = due_people(session, edition.id, now=now)
     since, before = _sample(way.visit) or (now, status.settled)
     keeps = now - since < WINDOW
     return {
-        "status": status,
+        "figures": status,
         "due": due,
         "speed": speed_since(before, since, settled=status.settled, due=due, now=now),
         "is_measured": now - since >= timedelta(seconds=1),

@@ -74,11 +74,11 @@ def create(visit: Visit) -> Response:
     """Whoever has the address already is not changed by it but for the list."""
     typed = typed_in(visit.form, NEW)
     try:
-        person, is_new = _person(visit, typed)
-        _put_on_list(visit, person, typed)
+        with visit.session.begin_nested():
+            person, is_new = _person(visit, typed)
+            _put_on_list(visit, person, typed)
     except (InputError, StateError) as error:
         wrong = mistakes(error, NEW) if isinstance(error, InputError) else {"": str(error)}
-        visit.session.rollback()
         return _new_form(visit, typed, wrong)
     if is_new:
         visit.audit("subscriber added", f"subscriber {person.id}")
@@ -106,10 +106,10 @@ def lists_of(visit: Visit) -> list[MailingList]:
 
 def list_called(visit: Visit, slug: str) -> MailingList:
     """One of theirs. Raises `InputError` alike for another one and for none."""
-    for each in lists_of(visit):
-        if each.slug == slug:
-            return each
-    refuse("list", "choose one of your lists")
+    found = next((each for each in lists_of(visit) if each.slug == slug), None)
+    if found is None:
+        refuse("list", "choose one of your lists")
+    return found
 
 
 def consented(

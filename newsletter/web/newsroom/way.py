@@ -9,7 +9,7 @@ from starlette.responses import Response
 from newsletter.accounts.roles import Role
 from newsletter.compose.content import DraftContent
 from newsletter.compose.findings import Finding, Severity
-from newsletter.models import CheckOverride, Edition, EditionState, MailingList
+from newsletter.models import CheckOverride, CorrectionMail, Edition, EditionState, MailingList
 from newsletter.plan.approval import (
     blocking,
     check_revision,
@@ -124,8 +124,13 @@ class Way:
         test = self.marks.test
         return test is not None and has_arrived(self.visit.session, test)
 
-    def may(self, role: Role) -> bool:
-        return self.visit.may(role, [each.id for each in self.lists])
+    def may(self, role: Role | str) -> bool:
+        return self.visit.may(Role(role), [each.id for each in self.lists])
+
+    @cached_property
+    def correction_mail(self) -> CorrectionMail | None:
+        """What it corrects, if it is a correction mail."""
+        return self.visit.session.get(CorrectionMail, self.edition.id)
 
     @property
     def steps(self) -> list[Step]:

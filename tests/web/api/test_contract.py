@@ -90,6 +90,7 @@ def real_ids(app: Starlette, admin: dict[str, str]) -> dict[str, Any]:
         "lists": new_list,
         f"lists/{name}/sections": {"key": name, "name": "Port"},
         f"lists/{name}/subscribers": {"address": f"{name}@readers.example", "consent": "a form"},
+        "editions": {"lists": [name]},
         "attributes": {"key": name, "kind": "text", "label": "Port"},
         "segments": {"name": name, "definition": "language is en"},
     }
@@ -107,6 +108,7 @@ def real_ids(app: Starlette, admin: dict[str, str]) -> dict[str, Any]:
         "name": name,
         "subscriber_id": made[f"lists/{name}/subscribers"].json()["id"],
         "import_id": upload.json()["id"],
+        "edition_id": made["editions"].json()["id"],
     }
 
 

@@ -1,0 +1,147 @@
+"""Seeds a database: lists, people, the editions of the past and those that are being made."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Engine, exists, func, insert, select
+from sqlalchemy.orm import Session
+
+from newsletter.audience import figures
+from newsletter.db import reading, transaction
+from newsletter.errors import StateError
+from newsletter.models import (
+    Edition,
+    ListDayFigures,
+    MailingList,
+    Pacing,
+    Subscriber,
+    Subscription,
+    SubscriptionStatus,
+    Transport,
+)
+from newsletter.plan.approval import approve_edition
+from newsletter.plan.editions import create_edition
+from newsletter.plan.transports import assign_transports, set_transport
+from newsletter.seed.editions import BY, Past, calendar, content_for, make_editions, make_figures
+from newsletter.seed.ledger import make_deliveries
+from newsletter.seed.lists import LISTS, make_lists
+from newsletter.seed.people import make_people, make_ties
+from newsletter.settings import Settings
+
+WITH_ROWS = 3
+"""So many of the newest editions have a row for each reader; what was before was deleted in time."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    subscribers: int
+    editions: int
+    seconds: float
+
+
+def seed(
+    engine: Engine,
+    *,
+    subscribers: int,
+    editions: int,
+    settings: Settings,
+    now: datetime,
+    tell: Tell = lambda _: None,
+) -> Seeded:
+    """Raises `StateError` for a database that holds a list, a person or an edition."""
+    began_at = time.monotonic()
+    _refuse_what_is_used(engine)
+    past = calendar(editions, now=now)
+    with transaction(engine) as session:
+        lists = make_lists(session, now=past[0].at if past else now)
+        transport = _transport(session, lists)
+    tell(f"making {subscribers:,} subscribers")
+    with transaction(engine) as session:
+        make_people(session, subscribers, now=now)
+    tell("putting them on their lists")
+    with transaction(engine) as session:
+        make_ties(session, subscribers, lists, now=now)
+    _analyse(engine)
+    tell(f"making {editions:,} editions")
+    with transaction(engine) as session:
+        ids = make_editions(session, past, lists, transport, settings=settings)
+    made = list(zip(ids, past, strict=True))
+    with transaction(engine) as session:
+        for edition_id, each in made[:-WITH_ROWS]:
+            make_figures(session, edition_id, each, lists[each.place], subscribers)
+    for edition_id, each in made[-WITH_ROWS:]:
+        tell(f"making the deliveries of edition {edition_id}")
+        with transaction(engine) as session:
+            make_deliveries(session, edition_id, lists[each.place], each.at, now=now)
+    tell("counting")
+    with transaction(engine) as session:
+        figures.count_again(session)
+        _count_days(session)
+        _make_drafts(session, lists, settings, now)
+    _analyse(engine)
+    return Seeded(subscribers, editions, time.monotonic() - began_at)
+
+
+def _refuse_what_is_used(engine: Engine) -> None:
+    with reading(engine) as session:
+        for table, name in ((MailingList, "lists"), (Subscriber, "people"), (Edition, "editions")):
+            if session.scalar(select(exists().select_from(table))):
+                message = (
+                    f"This database holds {name} already, and none is seeded over another. "
+                    "Point NEWSLETTER_DATABASE_URL at an empty one."
+                )
+                raise StateError(message)
+
+
+def _transport(session: Session, lists: list[MailingList]) -> Transport:
+    transport = set_transport(
+        session, "relay", "smtp://127.0.0.1:2525", connections=10, pacing=Pacing.RELAY
+    )
+    for each in lists:
+        assign_transports(session, each, [transport.name])
+    return transport
+
+
+def _count_days(session: Session) -> None:
+    """From when the subscriptions say that people came and went; in days of UTC, near enough."""
+    is_postgres = session.get_bind().dialect.name == "postgresql"
+    counts: dict[tuple[int, object], dict[str, int]] = {}
+    for name, moment in (("joined", Subscription.joined_at), ("left", Subscription.left_at)):
+        day = func.date(func.timezone("UTC", moment)) if is_postgres else func.date(moment)
+        rows = session.execute(
+            select(Subscription.list_id, day, func.count())
+            .where(Subscription.status != SubscriptionStatus.PENDING, moment.is_not(None))
+            .group_by(Subscription.list_id, day)
+        )
+        for list_id, of_day, people in rows:
+            counts.setdefault((list_id, of_day), {})[name] = people
+
+
+def _make_drafts(
+    session: Session, lists: list[MailingList], settings: Settings, now: datetime
+) -> None:
+    """Tomorrow's: of the first list one that is being written, of the second one that is approved."""
+    day = (now + timedelta(days=1)).date()
+    for place in (0, 1):
+        edition = create_edition(
+            session,
+            content_for(place, day),
+            lists=[lists[place]],
+            settings=settings,
+            created_by=BY,
+            now=now,
+        )
+        if place:
+            approve_edition(
+                session, edition.id, approved_by="Bo Bianchi", settings=settings, now=now
+            )
+
+
+def _analyse(engine: Engine) -> None:
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        is_postgres = connection.dialect.name == "postgresql"
+        connection.exec_driver_sql("VACUUM ANALYZE" if is_postgres else "ANALYZE")
