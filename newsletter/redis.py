@@ -20,6 +20,8 @@ PREFIX = "newsletter:"
 EVENT_STREAM = PREFIX + "events"
 PUMP_TURNED = PREFIX + "pump:turned"
 """When the pump last finished a turn, in ISO 8601."""
+SERVED = PREFIX + "served:"
+"""And a queue: when a worker process that serves it last said so, in ISO 8601."""
 BEAT_RANG = PREFIX + "beat:rang"
 """When beat last rang for anything, in ISO 8601."""
 REST_SECONDS = 10.0

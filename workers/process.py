@@ -26,13 +26,14 @@ from newsletter.db import get_engine
 from newsletter.deliver.crew import Crew
 from newsletter.deliver.post_office import PostOffice
 from newsletter.queue import Job, Queue, ring
-from newsletter.redis import BEAT_RANG, get_redis
+from newsletter.redis import BEAT_RANG, SERVED, get_redis
 from newsletter.settings import get_settings
 from workers.app import app
 
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 30.0
+PRESENCE_SECONDS = 10.0
 EXIT_BROKEN = 70
 
 # Made before the fork, so that the parent's signal reaches every child in mid-drain.
@@ -108,6 +109,7 @@ def _begin(**_: Any) -> None:
             threading.Thread(target=_look_for_work, name="self-poll", daemon=True).start()
         if Queue.SYSTEM in app.amqp.queues.consume_from:
             _post_office = PostOffice(get_engine(), get_settings())
+        threading.Thread(target=_say_who_serves, name="presence", daemon=True).start()
     except BaseException:
         logger.exception("worker process cannot begin")
         os._exit(EXIT_BROKEN)
@@ -121,6 +123,18 @@ def _end(**_: Any) -> None:
     if _post_office is not None:
         _post_office.close()
     metrics.forget_process(os.getpid())
+
+
+def _say_who_serves() -> None:
+    """A queue that nobody serves is found by `newsletter doctor`, before somebody waits for its mail."""
+    while True:
+        try:
+            now = utc_now().isoformat()
+            get_redis().mset({SERVED + queue: now for queue in app.amqp.queues.consume_from})
+        except RedisError as error:
+            logger.warning("presence not noted", extra={"error": type(error).__name__})
+        if _ended.wait(PRESENCE_SECONDS):
+            return
 
 
 def _import_waiting() -> None:

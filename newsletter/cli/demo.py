@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from newsletter.cli.edition import describe
 from newsletter.cli.imports import show_report
 from newsletter.demo.run import Demo, DemoFigures, running_demo
-from newsletter.demo.sample import SAMPLE_BRIEFING
+from newsletter.demo.sample import SAMPLE_BRIEFING, SAMPLE_LIST
 
 
 @click.command()
@@ -107,8 +107,10 @@ def _tell(demo: Demo, figures: DemoFigures) -> None:
 
 
 def _stay(demo: Demo) -> None:
-    click.echo(f"\n  Mailbox      {demo.system.mailbox_url}")
-    click.echo(f"  Web          {demo.system.web_url}")
+    click.echo(f"\n  Newsroom     {demo.sign_in}")
+    click.echo("               (good once, for an hour; it signs you in as an admin)")
+    click.echo(f"  Mailbox      {demo.system.mailbox_url}")
+    click.echo(f"  For readers  {demo.system.web_url}/archive/{SAMPLE_LIST.slug}")
     click.echo(f"  Database     NEWSLETTER_DATABASE_URL={demo.database_url}")
     click.echo("\nOpen a message, load its images, click, unsubscribe: the figures follow.")
     click.echo("Ctrl-C ends it.\n")

@@ -25,7 +25,7 @@ WIDEST = 1120
 """Twice the width that a letter shows a picture at."""
 TALLEST = 4 * WIDEST
 
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF")
+_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF")
 _FEW_COLOURS = 256
 _QUALITY = 82
 _LONGEST_NAME = 120

@@ -17,6 +17,7 @@ from newsletter.audience.importing import ImportPlan, import_file
 from newsletter.audience.lists import create_list
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
+from newsletter.demo.newsroom import begin_draft, sign_in_link
 from newsletter.demo.sample import SAMPLE_LIST, write_sample_csv
 from newsletter.errors import StateError
 from newsletter.models import LegalBasis, MailingList, Pacing, schema
@@ -77,11 +78,14 @@ class Demo:
         *,
         imported: ImportReport,
         edition_id: int,
+        sign_in: str,
         began_at: float,
     ) -> None:
+        """`sign_in` is the link, good once, to the newsroom."""
         self.system = system
         self.imported = imported
         self.edition_id = edition_id
+        self.sign_in = sign_in
         self._engine = engine
         self._began_at = began_at
         self._first_message_seconds: float | None = None
@@ -162,7 +166,15 @@ def running_demo(
             list_id = _make_list(engine, ports)
             imported = _import(engine, list_id, folder, subscribers, on_progress)
             edition_id = _send(engine, content, list_id, settings)
-            yield Demo(system, engine, imported=imported, edition_id=edition_id, began_at=began_at)
+            begin_draft(engine, list_id, now=utc_now())
+            yield Demo(
+                system,
+                engine,
+                imported=imported,
+                edition_id=edition_id,
+                sign_in=sign_in_link(engine, settings, now=utc_now()),
+                began_at=began_at,
+            )
         engine.dispose()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from newsletter.audience.lists import NewList
 from newsletter.errors import InputError
+from newsletter.models import Archive
 
 _DATA = Path(__file__).resolve().parent / "data"
 SAMPLE_BRIEFING = _DATA / "briefing.txt"
@@ -18,6 +19,10 @@ SAMPLE_LIST = NewList(
     slug="harbour-morning",
     name="Harbour Morning",
     tagline="What happened while the port slept",
+    description="The morning briefing of the Harbour Courier: six minutes, five days a week.",
+    is_public=True,
+    archive=Archive.PUBLIC,
+    send_time="07:00",
     accent="#0f5c6e",
     language="en",
     zone="Europe/London",

@@ -1,13 +1,14 @@
 """What the rows of an edition come to, as its figures have it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Integer,
+    Result,
     and_,
     case,
     cast,
@@ -95,9 +96,9 @@ def _clicks(session: Session, edition_id: int) -> Counter[int]:
     return _sum(by_readers) + _sum(by_nobody)
 
 
-def _sum(rows: Iterable[Any]) -> Counter[Any]:
+def _sum(rows: Result[Any, int]) -> Counter[Any]:
     """Pairs of a key and a count."""
-    return Counter(dict(rows))
+    return Counter(dict(rows.all()))
 
 
 def _clickers(session: Session, edition_id: int) -> int:

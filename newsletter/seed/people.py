@@ -63,9 +63,7 @@ class _Tie:
     left_at: datetime | None
 
 
-def make_people(
-    session: Session, people: int, lists: Sequence[MailingList], *, now: datetime
-) -> None:
+def make_people(session: Session, people: int, *, now: datetime) -> None:
     domains = _named(session, Domain, _DOMAINS)
     zones = _named(session, Zone, _ZONES)
     instant = instants_of(session)
@@ -107,7 +105,7 @@ def _named(session: Session, table: Any, names: Sequence[str]) -> list[int]:
     """The numbers of these rows, in the order of their names."""
     session.execute(insert_or_ignore(session, table), [{"name": name} for name in names])
     rows = session.execute(select(table.name, table.id).where(table.name.in_(names)))
-    numbers = dict(rows.all())
+    numbers: dict[str, int] = dict(rows.all())
     return [numbers[name] for name in names]
 
 

@@ -1,9 +1,10 @@
 """Seeds a database: lists, people, the editions of the past and those that are being made."""
 
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import Engine, exists, func, insert, select
 from sqlalchemy.orm import Session
@@ -24,9 +25,9 @@ from newsletter.models import (
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.editions import create_edition
 from newsletter.plan.transports import assign_transports, set_transport
-from newsletter.seed.editions import BY, Past, calendar, content_for, make_editions, make_figures
+from newsletter.seed.editions import BY, calendar, content_for, make_editions, make_figures
 from newsletter.seed.ledger import make_deliveries
-from newsletter.seed.lists import LISTS, make_lists
+from newsletter.seed.lists import make_lists
 from newsletter.seed.people import make_people, make_ties
 from newsletter.settings import Settings
 
@@ -102,23 +103,38 @@ def _transport(session: Session, lists: list[MailingList]) -> Transport:
         session, "relay", "smtp://127.0.0.1:2525", connections=10, pacing=Pacing.RELAY
     )
     for each in lists:
-        assign_transports(session, each, [transport.name])
+        assign_transports(session, each, [transport])
     return transport
 
 
 def _count_days(session: Session) -> None:
     """From when the subscriptions say that people came and went; in days of UTC, near enough."""
     is_postgres = session.get_bind().dialect.name == "postgresql"
-    counts: dict[tuple[int, object], dict[str, int]] = {}
+    counts = defaultdict[tuple[int, date], Counter[str]](Counter)
     for name, moment in (("joined", Subscription.joined_at), ("left", Subscription.left_at)):
-        day = func.date(func.timezone("UTC", moment)) if is_postgres else func.date(moment)
+        of_utc = func.date(func.timezone("UTC", moment)) if is_postgres else func.date(moment)
         rows = session.execute(
-            select(Subscription.list_id, day, func.count())
+            select(Subscription.list_id, of_utc, func.count())
             .where(Subscription.status != SubscriptionStatus.PENDING, moment.is_not(None))
-            .group_by(Subscription.list_id, day)
+            .group_by(Subscription.list_id, of_utc)
         )
         for list_id, of_day, people in rows:
-            counts.setdefault((list_id, of_day), {})[name] = people
+            found = date.fromisoformat(of_day) if isinstance(of_day, str) else of_day
+            counts[list_id, found][name] = people
+    session.execute(
+        insert(ListDayFigures),
+        [
+            {
+                "list_id": list_id,
+                "day": day,
+                "joined": moves["joined"],
+                "imported": 0,
+                "left": moves["left"],
+                "removed": 0,
+            }
+            for (list_id, day), moves in counts.items()
+        ],
+    )
 
 
 def _make_drafts(

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from datetime import datetime
+from ipaddress import ip_network
 
 import redis
 from sqlalchemy import Engine, select
@@ -11,23 +12,25 @@ from sqlalchemy.exc import SQLAlchemyError
 from newsletter.addresses import parse_address
 from newsletter.db import reading
 from newsletter.deliver import pump
+from newsletter.deliver.diagnosis import Diagnosis, Health, doubtful, fine, wrong
 from newsletter.deliver.dkim_keys import dns_record, keys_for, signing_key
+from newsletter.deliver.domain_records import check_alignment, check_dkim, check_dmarc, check_spf
+from newsletter.deliver.reverse_names import check_reverse_names
 from newsletter.deliver.smtp import Endpoint, SmtpConnection, SmtpError
 from newsletter.deliver.transports import endpoint_of
 from newsletter.dns import Dns
 from newsletter.errors import DnsError, SettingError
 from newsletter.models import MailingList, Security, Transport, schema
-from newsletter.redis import BEAT_RANG, PUMP_TURNED
+from newsletter.queue import Queue
+from newsletter.redis import BEAT_RANG, PUMP_TURNED, SERVED
 from newsletter.settings import SAMPLE_SECRET, Settings
-from newsletter.stack.diagnosis import Diagnosis, Health, doubtful, fine, wrong
-from newsletter.stack.domain_records import check_alignment, check_dkim, check_dmarc, check_spf
-from newsletter.stack.reverse_names import check_reverse_names
 
 REDIS_SECONDS = 5.0
 
 
 def examine(settings: Settings, engine: Engine, dns: Dns, *, now: datetime) -> Iterator[Diagnosis]:
     yield _settings(settings)
+    yield from _proxies(settings)
     database = _database(engine)
     yield database
     yield from _redis(settings, now)
@@ -50,6 +53,22 @@ def _settings(settings: Settings) -> Diagnosis:
     )
 
 
+def _proxies(settings: Settings) -> Iterator[Diagnosis]:
+    """Sign-ups and sign-ins are limited by the address they come from, which a proxy has to tell."""
+    proxies = [
+        ip_network(each.strip(), strict=False)
+        for each in (settings.trusted_proxies or "").split(",")
+        if each.strip()
+    ]
+    if any(proxy.prefixlen == 0 for proxy in proxies):
+        remedy = "Name the proxies alone in NEWSLETTER_TRUSTED_PROXIES."
+        yield wrong("proxies", "Everybody is trusted to say what address they have.", remedy)
+    elif not proxies and settings.env == "production":
+        remedy = "Name the proxy that ends TLS in NEWSLETTER_TRUSTED_PROXIES."
+        found = "None is trusted, so that all visitors seem to come from the proxy's own address."
+        yield doubtful("proxies", found, remedy)
+
+
 def _database(engine: Engine) -> Diagnosis:
     try:
         is_current = schema.is_current(engine.execution_options(sqlite_begin="DEFERRED"))
@@ -69,6 +88,7 @@ def _redis(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
     try:
         with client:
             turned, rang = _instant(client.get(PUMP_TURNED)), _instant(client.get(BEAT_RANG))
+            served = {queue: _instant(client.get(SERVED + queue)) for queue in Queue}
             policy = client.info("memory").get("maxmemory_policy", "noeviction")
     except redis.RedisError as error:
         remedy = "Start it, or correct NEWSLETTER_REDIS_URL."
@@ -81,6 +101,9 @@ def _redis(settings: Settings, now: datetime) -> Iterator[Diagnosis]:
         yield doubtful("redis", f"Its maxmemory-policy is {policy}.", remedy)
     yield _recent("beat", rang, now, "Start beat: celery --app workers.app beat")
     yield _recent("pump", turned, now, "Start beat, and a worker of the queue upkeep.")
+    for queue, last_at in served.items():
+        remedy = f"Start one: celery --app workers.app worker -Q {queue}"
+        yield _recent(f"worker of the queue {queue}", last_at, now, remedy)
 
 
 def _instant(stored: object) -> datetime | None:

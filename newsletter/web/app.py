@@ -28,6 +28,7 @@ from newsletter.web.public import archive, confirm, person, preferences, rights,
 from newsletter.web.public.editions import edition
 from newsletter.web.public.index import index
 from newsletter.web.public.link import send_link
+from newsletter.web.public.media import picture
 from newsletter.web.public.subscribe import subscribe, subscribe_to_several
 from newsletter.web.public.unsubscribe import METHODS, unsubscribe
 from newsletter.web.static_files import KeptFiles
@@ -74,6 +75,7 @@ def create_app(*, settings: Settings | None = None, engine: Engine | None = None
         Route("/archive/{slug}/feed.atom", archive.archive_atom),
         Route("/archive/{slug}/feed.json", archive.archive_json),
         Route("/archive/{slug}/{public_id}", archive.archived_edition),
+        Route("/media/{name}", picture),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/metrics", metrics),

@@ -18,7 +18,8 @@ from newsletter.deliver.dkim_keys import dns_record, signing_key
 from newsletter.devmail.peer import DevMail
 from newsletter.errors import InputError
 from newsletter.models import DkimKey, Security, Transport
-from newsletter.redis import BEAT_RANG, PUMP_TURNED
+from newsletter.queue import Queue
+from newsletter.redis import BEAT_RANG, PUMP_TURNED, SERVED
 from newsletter.settings import get_settings
 from newsletter.stack.ports import free_port
 from tests.nameserver import running_nameserver
@@ -30,6 +31,7 @@ __all__ = ["smtpd"]
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
 DOMAIN = "harbour.example"
+SERVED_QUEUES = {f"worker of the queue {queue}": "ok" for queue in Queue}
 PUBLISHED = {
     "mail.harbour.example": ["v=spf1 ip4:192.0.2.1 -all"],
     "_dmarc.harbour.example": ["v=DMARC1; p=none"],
@@ -52,7 +54,9 @@ def _own_installation(
 
 
 def turn_pump(redis: "redis_client.Redis", *, ago: timedelta = timedelta()) -> None:
-    """And have beat ring for it."""
+    """And have beat ring for it, and a worker serve every queue."""
+    for queue in Queue:
+        redis.set(SERVED + queue, (utc_now() - ago).isoformat())
     redis.set(BEAT_RANG, (utc_now() - ago).isoformat())
     redis.set(PUMP_TURNED, (utc_now() - ago).isoformat())
 
@@ -89,6 +93,7 @@ def test_a_sound_installation_has_no_errors(redis: "redis_client.Redis", smtpd: 
         "redis": "ok",
         "beat": "ok",
         "pump": "ok",
+        **SERVED_QUEUES,
         "transport devmail": "ok",
         "PTR of 127.0.0.1": "warning",
         "SPF of mail.harbour.example": "ok",
@@ -151,6 +156,7 @@ def test_tables_of_another_version_end_the_examination(
         "redis": "ok",
         "beat": "ok",
         "pump": "ok",
+        **SERVED_QUEUES,
     }
 
 
@@ -162,6 +168,49 @@ def test_a_redis_that_is_away_is_an_error(monkeypatch: pytest.MonkeyPatch) -> No
         result = examine(nameserver, "--json")
 
     assert (result.exit_code, healths(result)["redis"]) == (1, "error")
+
+
+def test_a_queue_that_nobody_serves_is_an_error(redis: "redis_client.Redis") -> None:
+    turn_pump(redis)
+    redis.delete(SERVED + Queue.SYSTEM)
+
+    with running_nameserver({}) as nameserver:
+        result = examine(nameserver)
+
+    assert "error    worker of the queue system: It has never run." in result.output
+    assert "Start one: celery --app workers.app worker -Q system" in result.output
+    assert "worker of the queue deliver: It ran 0 s ago." in result.output
+
+
+@pytest.mark.parametrize(
+    ("env", "trusted", "health"),
+    [
+        ("development", "", None),
+        ("production", "", "warning"),
+        ("production", "10.0.0.0/8", None),
+        ("production", "10.0.0.0/8,0.0.0.0/0", "error"),
+        ("development", "::/0", "error"),
+    ],
+)
+def test_proxies_that_are_not_named_or_are_everybody_are_found(
+    redis: "redis_client.Redis",
+    monkeypatch: pytest.MonkeyPatch,
+    env: str,
+    trusted: str,
+    health: str | None,
+) -> None:
+    monkeypatch.setenv("NEWSLETTER_ENV", env)
+    monkeypatch.setenv("NEWSLETTER_SECRET_KEYS", f"1:{'k' * 40}")
+    monkeypatch.setenv("NEWSLETTER_ADDRESS_KEY", "a" * 40)
+    monkeypatch.setenv("NEWSLETTER_BASE_URL", "https://news.harbour.example")
+    monkeypatch.setenv("NEWSLETTER_TRUSTED_PROXIES", trusted)
+    get_settings.cache_clear()
+    turn_pump(redis)
+
+    with running_nameserver({}) as nameserver:
+        found = healths(examine(nameserver, "--json"))
+
+    assert found.get("proxies") == health
 
 
 def test_a_bad_name_server_is_a_persons_mistake() -> None:

@@ -1,7 +1,7 @@
 """Compose as cards: every edit of the structure is a form with one verb, `do`."""
 
 import datetime
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from starlette.responses import Response
@@ -75,19 +75,23 @@ def _save_head(visit: Visit, content: DraftContent) -> Edit:
 def _save_points(visit: Visit, content: DraftContent) -> Edit:
     """All of them at once, and what the button says of one."""
     form = visit.form
-    ties = [int(tie) if tie.isdecimal() else None for tie in form.every("tie")]
-    points = [
-        KeyPoint(text, tie) for text, tie in zip(form.every("point"), ties, strict=True) if text
-    ]
-    place = form.number("drop")
-    if place is not None and 0 <= place < len(points):
-        points.pop(place)
+    rows = list(zip(form.every("point"), form.every("tie"), strict=True))
     for name, step in (("up", -1), ("down", 1)):
-        place = form.number(name)
-        if place is not None and 0 <= place < len(points):
-            points.insert(max(place + step, 0), points.pop(place))
+        if (place := _place(form.number(name), rows)) is not None:
+            rows.insert(max(place + step, 0), rows.pop(place))
+    if (place := _place(form.number("drop"), rows)) is not None:
+        rows.pop(place)
+    points = [
+        KeyPoint(text, int(tie) if tie.isdecimal() and len(tie) < 5 else None)
+        for text, tie in rows
+        if text
+    ]
     briefing = editing.replace_points(content.briefing, points)
     return Edit(replace(content, briefing=briefing), Told("points"))
+
+
+def _place(number: int | None, rows: Sequence[object]) -> int | None:
+    return number if number is not None and 0 <= number < len(rows) else None
 
 
 # Sections

@@ -110,7 +110,6 @@ def show(visit: Visit) -> Response:
         list=mailing_list,
         report=report,
         problems=report.problems[:PROBLEMS_SHOWN],
-        undone=undone_of(job),
         may_start=is_open(visit.session, job),
         may_undo=not job.is_dry_run and job.started_at is not None,
         **_progress(visit, job),
@@ -244,6 +243,7 @@ def _progress(visit: Visit, job: Import) -> dict[str, Any]:
     """`share` of the file that was read, in percent; `is_stuck`: nobody seems to be at it."""
     seen = job.alive_at or job.started_at or job.created_at
     return {
+        "undone": undone_of(job),
         "is_under_way": job.state in UNDER_WAY,
         "share": 100 * job.bytes_read // job.size_bytes if job.size_bytes else 0,
         "is_stuck": job.state in UNDER_WAY and seen < visit.now - DEAD_AFTER,

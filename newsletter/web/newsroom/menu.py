@@ -19,6 +19,7 @@ NEWSROOM = (
     Place("/newsroom/today", "Today", Role.VIEWER),
     Place("/newsroom/editions", "Editions", Role.VIEWER),
     Place("/newsroom/stories", "Story inbox", Role.WRITER),
+    Place("/newsroom/media", "Pictures", Role.WRITER),
     Place("/newsroom/slots", "Daily slots", Role.VIEWER),
     Place("/newsroom/reports", "Reports", Role.VIEWER),
 )

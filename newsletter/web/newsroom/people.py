@@ -25,6 +25,16 @@ from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 
 _COLUMNS = ("address", "name", "state", "reason", "code", "attempts", "revision", "sent_at")
+_STATES = (
+    DeliveryState.SENT,
+    DeliveryState.FAILED,
+    DeliveryState.EXCLUDED,
+    DeliveryState.UNCERTAIN,
+    DeliveryState.DEFERRED,
+    DeliveryState.WAITING,
+    DeliveryState.CANCELLED,
+)
+"""In the order that people ask for them."""
 _ROWS_AT_ONCE = 500
 
 
@@ -120,7 +130,7 @@ def _written(people: Iterator[Person]) -> Iterator[str]:
 
 def _counts(visit: Visit, edition: Edition) -> dict[DeliveryState, int]:
     status = edition_status(visit.session, edition.id)
-    counts = {state: getattr(status, state.name.lower()) for state in DeliveryState}
+    counts = {state: getattr(status, state.name.lower()) for state in _STATES}
     return counts | {DeliveryState.EXCLUDED: sum(status.excluded.values())}
 
 

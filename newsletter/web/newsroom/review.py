@@ -174,6 +174,7 @@ def _page(way: Way, *, mistake: str | None = None, status: int = 200) -> Respons
         status=status,
         revision=revision,
         briefing=briefing,
+        headlines=[each.headline for each in briefing.stories],
         comments=place_comments(comments_of(session, way.edition.id), briefing),
         hash=hash_to_approve(session, way.edition) if revision else "",
         longest=LONGEST_NOTE,

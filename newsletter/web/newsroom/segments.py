@@ -6,6 +6,7 @@ from typing import Any
 from starlette.responses import Response
 
 from newsletter.accounts.roles import Role
+from newsletter.addresses import mask_address
 from newsletter.audience.attributes import all_attributes
 from newsletter.audience.lists import all_lists
 from newsletter.audience.segments.estimate import estimate, some_people
@@ -115,7 +116,7 @@ def people(visit: Visit) -> Response:
         sample = _sample(visit, visit.query("definition"))
     except QueryError:
         sample = None
-    return visit.page("office/_segment_people.html", people=sample)
+    return visit.page("office/_segment_people.html", people=sample, may_open=_may_open(visit))
 
 
 def begin_exact(visit: Visit) -> Response:
@@ -180,13 +181,21 @@ def _editor(
         attributes=[each for each in all_attributes(visit.session) if each.retired_at is None],
         tags=list_tags(visit.session, limit=TAGS_SHOWN),
         people=_sample(visit, segment.definition) if segment and visit.query("people") else None,
+        may_open=_may_open(visit),
         **_tried(visit, values["definition"]),
     )
 
 
-def _sample(visit: Visit, definition: str) -> list[Subscriber]:
+def _sample(visit: Visit, definition: str) -> list[tuple[Subscriber, str]]:
+    """People, each with a masked address."""
     found = segmented(visit.session, _one_line(definition), now=visit.now)
-    return some_people(visit.session, found, limit=SAMPLE)
+    people = some_people(visit.session, found, limit=SAMPLE)
+    return [(person, mask_address(person.address)) for person in people]
+
+
+def _may_open(visit: Visit) -> bool:
+    """Whether they see who somebody is; an editor sees a masked address."""
+    return visit.may(Role.ADMIN, ())
 
 
 def _tried(visit: Visit, text: str) -> dict[str, Any]:

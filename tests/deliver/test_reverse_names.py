@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from newsletter.dns import Dns
-from newsletter.stack.diagnosis import Health
-from newsletter.stack.reverse_names import check_reverse_names
+from newsletter.deliver.diagnosis import Health
+from newsletter.deliver.reverse_names import check_reverse_names
 from tests.nameserver import running_nameserver
 
 HOST = "relay.harbour.example"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from newsletter.deliver.dkim_keys import DnsRecord
 from newsletter.dns import Dns
-from newsletter.stack.diagnosis import Diagnosis, doubtful, fine, wrong
+from newsletter.deliver.diagnosis import Diagnosis, doubtful, fine, wrong
 
 MOST_SPF_LOOKUPS = 10
 """RFC 7208 section 4.6.4; a record that needs more is an error at every receiver."""

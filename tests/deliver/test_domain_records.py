@@ -6,8 +6,8 @@ import pytest
 
 from newsletter.deliver.dkim_keys import DnsRecord
 from newsletter.dns import Dns
-from newsletter.stack.diagnosis import Health
-from newsletter.stack.domain_records import check_alignment, check_dkim, check_dmarc, check_spf
+from newsletter.deliver.diagnosis import Health
+from newsletter.deliver.domain_records import check_alignment, check_dkim, check_dmarc, check_spf
 from tests.nameserver import running_nameserver
 
 OK, WARNING, ERROR = Health.OK, Health.WARNING, Health.ERROR

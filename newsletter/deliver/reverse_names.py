@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import ip_address
 
 from newsletter.dns import Dns
-from newsletter.stack.diagnosis import Diagnosis, doubtful, fine, wrong
+from newsletter.deliver.diagnosis import Diagnosis, doubtful, fine, wrong
 
 
 def check_reverse_names(dns: Dns, host: str) -> Iterator[Diagnosis]:
