@@ -34,6 +34,7 @@ class Job(StrEnum):
     RESOLVE_DOMAINS = "newsletter.resolve_domains"
     SEND_SYSTEM_MAIL = "newsletter.send_system_mail"
     FORGET_SYSTEM_MAIL = "newsletter.forget_system_mail"
+    INSPECT = "newsletter.inspect"
     IMPORT_FILES = "newsletter.import_files"
     ANSWER_SIGNUPS = "newsletter.answer_signups"
     FORGET_SIGNUPS = "newsletter.forget_signups"
@@ -56,6 +57,7 @@ QUEUE_OF = {
     Job.RESOLVE_DOMAINS: Queue.UPKEEP,
     Job.SEND_SYSTEM_MAIL: Queue.SYSTEM,
     Job.FORGET_SYSTEM_MAIL: Queue.UPKEEP,
+    Job.INSPECT: Queue.UPKEEP,
     Job.IMPORT_FILES: Queue.UPKEEP,
     Job.ANSWER_SIGNUPS: Queue.SYSTEM,
     Job.FORGET_SIGNUPS: Queue.UPKEEP,

@@ -165,7 +165,9 @@ def test_the_timetable_rings_only_for_jobs() -> None:
     sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglob("*.*")),
 )
 def test_each_template_can_be_parsed(template: str) -> None:
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, extensions=["jinja2.ext.i18n"]
+    )
     # The e-mail templates use filters and marks of their own environments; their grammar is Jinja's.
     source = (TEMPLATES / template).read_text()
 

@@ -13,6 +13,7 @@ from newsletter.compose.candidates import forget_candidates
 from newsletter.compose.feeds import fetch_due
 from newsletter.db import get_engine
 from newsletter.deliver import pump, system_mail
+from newsletter.deliver.inspections import inspect
 from newsletter.deliver.journal import FOLDER
 from newsletter.deliver.resolver import resolve_domains
 from newsletter.deliver.settling import settle_by_policy
@@ -91,6 +92,11 @@ def forget_api_answers() -> None:
 def forget_sessions_and_links() -> None:
     days = get_settings().keep_audit_days
     forget_sign_ins(get_engine(), keep_audit_days=days, now=utc_now())
+
+
+@app.task(name=Job.INSPECT)
+def inspect_one(inspection_id: int) -> None:
+    inspect(get_engine(), inspection_id, settings=get_settings(), make_dns=Dns, clock=utc_now)
 
 
 @app.task(name=Job.IMPORT_FILES)

@@ -25,6 +25,7 @@ COMMANDS = {
     "suppression": "suppression",
     "privacy": "privacy",
     "edition": "edition",
+    "feed": "feed",
     "slot": "slot",
     "alarm": "alarm",
     "test-recipient": "test_recipients",

@@ -10,7 +10,9 @@ import click
 
 from newsletter.audience.lists import list_by_slug
 from newsletter.cli.edition_audience import audience, describe_use
+from newsletter.cli.edition_review import COMMANDS as REVIEW_COMMANDS
 from newsletter.cli.edition_schedule import send, unschedule, waves
+from newsletter.cli.output import write_json
 from newsletter.cli.test_sends import test
 from newsletter.clock import utc_now
 from newsletter.compose.findings import Finding
@@ -21,6 +23,10 @@ from newsletter.errors import InputError
 from newsletter.models import Evidence
 from newsletter.plan import approval, editions, schedule
 from newsletter.plan.audience import choose_audience
+from newsletter.plan.correcting import note_correction, open_correction_mail
+from newsletter.plan.drafts import cut_revision, draft_of
+from newsletter.plan.marks import marks_of
+from newsletter.plan.stored import find_edition
 from newsletter.report.doubts import (
     Doubt,
     everybody_in_doubt,
@@ -43,6 +49,8 @@ command.add_command(audience)
 command.add_command(send)
 command.add_command(waves)
 command.add_command(unschedule)
+for each in REVIEW_COMMANDS:
+    command.add_command(each)
 
 
 @command.command()
@@ -97,15 +105,24 @@ def revise(edition_id: int, file: Path, subject: str | None, preheader: str | No
 
 @command.command()
 @click.argument("edition_id", type=int)
-def approve(edition_id: int) -> None:
-    """Run the checks and, if none finds an error, approve the newest revision."""
+@click.option("--hash", "expected_hash", help="Only if it is this still, as `show` prints it.")
+@click.option("--in-spite-of-errors", "reason", metavar="REASON", help="Let the errors pass.")
+def approve(edition_id: int, expected_hash: str | None, reason: str | None) -> None:
+    """Run the checks and, if none finds an error, approve what the draft says."""
+    by, settings, now = getpass.getuser(), get_settings(), utc_now()
     with transaction() as session:
+        if reason is not None:
+            cut_revision(session, edition_id, settings=settings, by=by, now=now)
+            approval.let_errors_pass(
+                session, edition_id, reason=reason, by=by, settings=settings, now=now
+            )
         approved = approval.approve_edition(
             session,
             edition_id,
-            approved_by=getpass.getuser(),
-            settings=get_settings(),
-            now=utc_now(),
+            approved_by=by,
+            settings=settings,
+            now=now,
+            expected_hash=expected_hash,
         )
     _show(approved.findings)
     click.echo(
@@ -114,6 +131,52 @@ def approve(edition_id: int) -> None:
     )
     for used in approved.segments:
         click.echo(f"  {describe_use(used)}")
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+def unapprove(edition_id: int) -> None:
+    """Withdraw an approval; the edition is a draft again."""
+    with transaction() as session:
+        approval.withdraw_approval(session, edition_id)
+    click.echo(f"Edition {edition_id} is a draft again.")
+
+
+@command.command()
+@click.argument("edition_id", type=int)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(edition_id: int, as_json: bool) -> None:
+    """Show what an edition says at the moment, how it stands, and the hash that an approval names."""
+    with reading() as session:
+        edition = find_edition(session, edition_id)
+        draft, marks = draft_of(session, edition_id), marks_of(session, edition)
+        shown = {
+            "edition": edition_id,
+            "state": edition.state.words,
+            "subject": draft.content.subject_line,
+            "revision": edition.revision,
+            "changed since": marks.is_ahead,
+            "changed by": marks.changed_by,
+            "tested": marks.test is not None,
+            "review asked by": marks.review.asked_by if marks.review else None,
+            "approved by": marks.approval.by if marks.approval else None,
+            "void approval by": marks.void_approval.by if marks.void_approval else None,
+            "hash": approval.hash_to_approve(session, edition) if edition.revision else None,
+        }
+    if as_json:
+        write_json({name.replace(" ", "_"): value for name, value in shown.items()})
+        return
+    for name, value in shown.items():
+        click.echo(f"{name:<17}{_word(value)}")
+
+
+@command.command("correction-mail")
+@click.argument("edition_id", type=int)
+def correction_mail(edition_id: int) -> None:
+    """Draft an edition for those alone who were sent this one uncorrected; print its number."""
+    with transaction() as session:
+        made = open_correction_mail(session, edition_id, by=getpass.getuser(), now=utc_now())
+    click.echo(made.id)
 
 
 @command.command()
@@ -162,9 +225,16 @@ def status(edition_id: int, as_json: bool) -> None:
 @click.argument("file", type=BRIEFING, required=False)
 @click.option("--subject", help="Instead of the briefing's title.")
 @click.option("--preheader", help="Instead of the key points.")
+@click.option("--note", help="What it puts right, for the edition's page.")
 @click.option("--drop", is_flag=True, help="Withdraw the correction that waits for approval.")
 def correct(
-    edition_id: int, file: Path | None, subject: str | None, preheader: str | None, *, drop: bool
+    edition_id: int,
+    file: Path | None,
+    subject: str | None,
+    preheader: str | None,
+    note: str | None,
+    *,
+    drop: bool,
 ) -> None:
     """Correct an edition that is being sent, for all who have not been mailed."""
     if drop is (file is not None):
@@ -185,6 +255,8 @@ def correct(
             corrected_by=getpass.getuser(),
             now=utc_now(),
         )
+        if note is not None:
+            note_correction(session, edition_id, note, by=getpass.getuser(), now=utc_now())
     click.echo(
         f"Edition {edition_id} has revision {edition.revision} as a correction; "
         f"revision {edition.approved_revision} is sent until you approve it."
@@ -237,6 +309,14 @@ def uncertain(
             settle(session, edition_id, others, Evidence.PERSON, now, by=by)
         doubts = uncertain_deliveries(session, edition_id)
     _show_doubts(edition_id, doubts, as_json=as_json)
+
+
+def _word(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
 
 
 def describe(status: EditionStatus) -> str:

@@ -12,6 +12,9 @@ from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.deliver.test_sends import ResultOfTest, request_test, results_of
 from newsletter.models import SystemMailState
+from newsletter.plan.drafts import cut_revision
+from newsletter.plan.marks import note_test
+from newsletter.plan.stored import get_edition
 from newsletter.settings import get_settings
 
 LOOK_SECONDS = 0.1
@@ -41,17 +44,20 @@ def test(
     It goes ahead of every edition that is being sent, counts in no figure, and its unsubscribe link
     changes nothing.
     """
+    by, settings, now = getpass.getuser(), get_settings(), utc_now()
     with transaction() as session:
+        cut_revision(session, edition_id, settings=settings, by=by, now=now)
         mail_ids = request_test(
             session,
             edition_id,
             to=[parse_address(text) for text in to],
-            by=getpass.getuser(),
-            most_per_minute=get_settings().test_sends_per_minute,
+            by=by,
+            most_per_minute=settings.test_sends_per_minute,
             list_slug=slug,
             persona=_parsed(persona),
-            now=utc_now(),
+            now=now,
         )
+        note_test(session, get_edition(session, edition_id), mail_ids, by=by, now=now)
     results = _wait(mail_ids, seconds)
     if as_json:
         click.echo(json.dumps([_to_json(each) for each in results], ensure_ascii=False))

@@ -76,3 +76,17 @@ def write(content: DraftContent, text: str, *, today: datetime.date) -> Written:
         deleted = tuple(aside for aside in content.set_aside if not aside.line)
         content = replace(content, source_text=text, set_aside=parsed.set_aside + deleted)
     return Written(content, parsed.findings)
+
+
+def structure_of(content: DraftContent, *, date: datetime.date | None) -> DraftContent:
+    """What one morning takes over from another: series, credits, language and the sections."""
+    briefing = content.briefing
+    sections = tuple(replace(section, stories=()) for section in briefing.sections)
+    return DraftContent(
+        replace(briefing, title="", date=date, intro=(), key_points=(), sections=sections)
+    )
+
+
+def copy_of(content: DraftContent, *, date: datetime.date | None) -> DraftContent:
+    """All of it, stories included, for another morning."""
+    return DraftContent(replace(content.briefing, date=date), content.subject, content.preheader)

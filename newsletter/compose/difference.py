@@ -1,4 +1,4 @@
-"""What changed between two briefings, told by section and story rather than by line."""
+"""What changed between two versions of a draft, told by section and story rather than by line."""
 
 import re
 from bisect import bisect_left
@@ -11,6 +11,7 @@ from operator import attrgetter
 from rapidfuzz import fuzz, process
 
 from newsletter.compose.briefing import Briefing, Story
+from newsletter.compose.content import DraftContent
 from newsletter.compose.formatting import format_paragraphs
 
 # A story whose headline was rewritten keeps most of its words; two stories of a day share fewer.
@@ -75,11 +76,11 @@ class Difference:
         return not (self.head or self.sections or self.stories)
 
 
-def difference_of(before: Briefing, after: Briefing) -> Difference:
+def difference_of(before: DraftContent, after: DraftContent) -> Difference:
     return Difference(
         head=tuple(_fields(_head(before), _head(after))),
-        sections=tuple(_sections(before, after)),
-        stories=tuple(_stories(before, after)),
+        sections=tuple(_sections(before.briefing, after.briefing)),
+        stories=tuple(_stories(before.briefing, after.briefing)),
     )
 
 
@@ -203,13 +204,16 @@ def _sections(before: Briefing, after: Briefing) -> Iterator[tuple[Change, str]]
         yield Change.MOVED, first
 
 
-def _head(briefing: Briefing) -> dict[str, str]:
+def _head(content: DraftContent) -> dict[str, str]:
+    briefing = content.briefing
     headlines = dict(enumerate((story.headline for story in briefing.stories), start=1))
     points = (
         f"{point.text} → {headlines.get(point.story)}" if point.story else point.text
         for point in briefing.key_points
     )
     return {
+        "subject": content.subject or "",
+        "preheader": content.preheader or "",
         "title": briefing.title,
         "series": briefing.series or "",
         "date": briefing.date.isoformat() if briefing.date else "",
@@ -217,6 +221,7 @@ def _head(briefing: Briefing) -> dict[str, str]:
         **briefing.credits,
         "intro": format_paragraphs(briefing.intro),
         "key points": "\n".join(points),
+        "text that holds no briefing": content.unread_text or "",
     }
 
 

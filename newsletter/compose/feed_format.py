@@ -74,7 +74,7 @@ def _read_xml(body: bytes, url: str, content_type: str) -> FeedText:
         resolve_relative_uris=False,
         sanitize_html=False,
     )
-    if not read.version and not read.entries:
+    if not read.get("version") and not read.entries:
         raise InputError(_NO_FEED)
     entries = (_of_xml(entry, url) for entry in read.entries[:MOST_ENTRIES])
     name = _text(read.feed, "title", longest=LONGEST_SOURCE)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PureWindowsPath
+from typing import Any
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from sqlalchemy import select
@@ -158,15 +159,21 @@ def _flattened(image: Image.Image) -> Image.Image:
 
 def _encoded(image: Image.Image) -> tuple[bytes, str]:
     """PNG for drawings and what is transparent, JPEG for photographs."""
-    out = io.BytesIO()
     if image.mode == "RGBA":
-        image.save(out, "PNG", optimize=True)
-        return out.getvalue(), "png"
-    if image.getcolors(_FEW_COLOURS) is not None:
-        image.quantize(_FEW_COLOURS, dither=Image.Dither.NONE).save(out, "PNG", optimize=True)
-        return out.getvalue(), "png"
-    image.save(out, "JPEG", quality=_QUALITY, optimize=True, progressive=True)
-    return out.getvalue(), "jpg"
+        return _saved(image, "PNG", optimize=True), "png"
+    photograph = _saved(image, "JPEG", quality=_QUALITY, optimize=True, progressive=True)
+    if image.getcolors(_FEW_COLOURS) is None:
+        return photograph, "jpg"
+    few = image.quantize(_FEW_COLOURS, dither=Image.Dither.NONE)
+    drawing = _saved(few, "PNG", optimize=True)
+    # A photograph in black and white has few colours too.
+    return (drawing, "png") if len(drawing) < len(photograph) else (photograph, "jpg")
+
+
+def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
 
 
 def _file_name(name: str) -> str:

@@ -8,7 +8,6 @@ it meanwhile.
 
 import logging
 import threading
-from collections.abc import Callable
 from typing import Self
 
 from sqlalchemy import Engine

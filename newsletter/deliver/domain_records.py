@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-from newsletter.deliver.dkim_keys import DnsRecord
-from newsletter.dns import Dns
 from newsletter.deliver.diagnosis import Diagnosis, doubtful, fine, wrong
+from newsletter.deliver.dkim_keys import DnsRecord, dns_record, signing_key
+from newsletter.dns import Dns
+from newsletter.errors import SettingError
+from newsletter.models import DkimKey
 
 MOST_SPF_LOOKUPS = 10
 """RFC 7208 section 4.6.4; a record that needs more is an error at every receiver."""
@@ -16,6 +18,27 @@ _LOOKED_UP = ("a", "mx", "ptr", "exists")
 
 class _TooManyLookups(Exception):  # noqa: N818
     pass
+
+
+def check_domain(
+    dns: Dns, domain: str, keys: Sequence[DkimKey], *, mail_domain: str
+) -> Iterator[Diagnosis]:
+    """All that concerns one sender's domain but the SPF of `mail_domain`, which all senders share.
+
+    Raises `DnsError`.
+    """
+    yield check_dmarc(dns, domain)
+    if not keys:
+        remedy = f"Unless your relay signs: newsletter dkim create {domain} --selector s1"
+        yield doubtful(f"DKIM of {domain}", "Its mail leaves unsigned.", remedy)
+    for key in keys:
+        try:
+            record = dns_record(signing_key(key))
+        except SettingError as error:
+            yield wrong("DKIM keys", str(error), "Put the lost key back, or retire them.")
+        else:
+            yield check_dkim(dns, record)
+    yield from check_alignment(dns, domain, others=[mail_domain])
 
 
 def check_spf(dns: Dns, mail_domain: str) -> Diagnosis:

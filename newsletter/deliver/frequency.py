@@ -36,14 +36,15 @@ def had_enough(
     capped = {subscriber_id: list_id for subscriber_id, list_id in readers if list_id in most}
     if not capped:
         return
-    for subscriber_id, editions in _mailed_lately(session, edition_id, list(capped), now):
+    for subscriber_id, editions in _mailed_lately(session, edition_id, list(capped), now).items():
         if editions >= most[capped[subscriber_id]]:
             yield subscriber_id
 
 
 def _mailed_lately(
     session: Session, but_for: int, people: Sequence[int], now: datetime
-) -> Iterator[tuple[int, int]]:
+) -> dict[int, int]:
+    """How many editions each was sent; whoever was sent none is missing."""
     since = now - A_DAY
     editions = session.scalars(
         select(Edition.id).where(
@@ -67,5 +68,4 @@ def _mailed_lately(
         )
         .group_by(Delivery.subscriber_id)
     )
-    for subscriber_id, count in rows:
-        yield subscriber_id, count
+    return dict(rows.all())

@@ -7,8 +7,8 @@ sends from only its operator knows: its own is looked at, as the nearest that ca
 from collections.abc import Iterator
 from ipaddress import ip_address
 
-from newsletter.dns import Dns
 from newsletter.deliver.diagnosis import Diagnosis, doubtful, fine, wrong
+from newsletter.dns import Dns
 
 
 def check_reverse_names(dns: Dns, host: str) -> Iterator[Diagnosis]:

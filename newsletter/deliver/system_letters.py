@@ -85,7 +85,7 @@ def _write_test(session: Session, mail: SystemMail, tokens: Tokens) -> _Written:
     if stored is None:
         message = f"revision {revision} of edition {edition_id} is gone"
         raise RenderError(message)
-    compiled = Compiled.from_bytes(stored.form).without(int(mail.data.get("hidden", 0)))
+    compiled = Compiled.from_bytes(stored.form)
     assembler = Assembler(replace(compiled, subject=marked_as_test(compiled.subject)), tokens)
     joined_on = mail.data["joined_on"]
     recipient = Recipient(
@@ -94,6 +94,7 @@ def _write_test(session: Session, mail: SystemMail, tokens: Tokens) -> _Written:
         address=parse_address(mail.to_address),
         name=mail.data["name"],
         joined_on=date.fromisoformat(joined_on) if joined_on else None,
+        hidden=int(mail.data.get("hidden", 0)),
     )
     letter = assembler.letter(recipient, date=mail.created_at)
     return _Written(

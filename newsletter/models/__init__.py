@@ -39,6 +39,7 @@ from newsletter.models.edition import (
 from newsletter.models.erasure import Erasure
 from newsletter.models.event import Engagement, Event, EventKind, IngestCursor
 from newsletter.models.importing import Import, ImportChunk, ImportLine, ImportState, LegalBasis
+from newsletter.models.inspection import Inspection, InspectionKind
 from newsletter.models.installation import THE_ONE, Installation
 from newsletter.models.media import Media, MediaContent
 from newsletter.models.move import AddressMove
@@ -209,6 +210,8 @@ __all__ = [
     "ImportLine",
     "ImportState",
     "IngestCursor",
+    "Inspection",
+    "InspectionKind",
     "Installation",
     "InstallationSetting",
     "Invitation",

@@ -18,6 +18,15 @@ def get_edition(session: Session, edition_id: int) -> Edition:
     return edition
 
 
+def find_edition(session: Session, edition_id: int) -> Edition:
+    """The edition, for who only reads. Raises `NotFoundError`."""
+    edition = session.get(Edition, edition_id)
+    if edition is None:
+        message = f"There is no edition {edition_id}."
+        raise NotFoundError(message)
+    return edition
+
+
 def lists_of(session: Session, edition_id: int) -> list[MailingList]:
     """In the edition's order: a person in two of them gets it through the first."""
     return list(

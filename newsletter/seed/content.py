@@ -11,7 +11,13 @@ STORIES = 12
 
 _WHO = (
     *("The council", "A ferry line", "The harbour master", "A court", "The university"),
-    *("Dock workers", "A start-up", "The port's fire brigade", "Fishers", "The theatre"),
+    *(
+        "The dockers' union",
+        "A start-up",
+        "The port's fire brigade",
+        "A fishing fleet",
+        "The theatre",
+    ),
 )
 _DOES = (
     *("agrees to", "puts off", "doubts", "celebrates", "asks for", "warns of"),

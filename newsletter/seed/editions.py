@@ -139,7 +139,7 @@ def make_figures(
         select(Link.number, Link.story).where(Link.edition_id == edition_id).order_by(Link.number)
     ).all()
     opens = int(sent * chance.uniform(0.34, 0.46))
-    clicks = [int(sent * chance.random() ** 4 * 0.06) for _ in links]
+    clicks = [int(sent * chance.random() ** 4 * 0.02) for _ in links]
     unsubscribes = int(sent * chance.uniform(0.0002, 0.0009))
     stories = {
         story: max(count for (_, other), count in zip(links, clicks, strict=True) if other == story)

@@ -52,9 +52,11 @@ _OF = 10_000
 _FAILED, _UNCERTAIN = 40, 42
 _OPEN, _CLICK, _CLICK_AGAIN, _LEAVE = 4_000, 900, 200, 5
 _DELAYS = (
-    *(timedelta(minutes=minutes) for minutes in (1, 2, 4, 7, 12, 18, 25, 34, 45, 58, 75, 95)),
-    *(timedelta(hours=hours) for hours in (2, 2.5, 3, 4, 5, 6, 8, 10, 12, 15, 20, 26, 32, 44)),
-    *(timedelta(days=days) for days in (3, 4, 5, 6)),
+    *(timedelta(minutes=minutes) for minutes in range(1, 60, 2)),
+    *(timedelta(minutes=minutes) for minutes in range(62, 120, 6)),
+    *(timedelta(minutes=minutes) for minutes in range(125, 300, 20)),
+    *(timedelta(hours=hours) for hours in (*range(5, 16), *range(6, 12), *range(16, 24))),
+    *(timedelta(hours=hours) for hours in (26, 30, 36, 50, 75, 100, 130)),
 )
 """How long readers take: from its many ends one is drawn as likely as the other."""
 

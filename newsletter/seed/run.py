@@ -24,6 +24,7 @@ from newsletter.models import (
 )
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.editions import create_edition
+from newsletter.plan.slots import fill_slot, slot_on
 from newsletter.plan.transports import assign_transports, set_transport
 from newsletter.seed.editions import BY, calendar, content_for, make_editions, make_figures
 from newsletter.seed.ledger import make_deliveries
@@ -140,9 +141,9 @@ def _count_days(session: Session) -> None:
 def _make_drafts(
     session: Session, lists: list[MailingList], settings: Settings, now: datetime
 ) -> None:
-    """Tomorrow's: of the first list one that is being written, of the second one that is approved."""
-    day = (now + timedelta(days=1)).date()
+    """For the next slots: of the first list one that is being written, of the second an approved one."""
     for place in (0, 1):
+        day = _next_day(session, lists[place], now)
         edition = create_edition(
             session,
             content_for(place, day),
@@ -151,10 +152,16 @@ def _make_drafts(
             created_by=BY,
             now=now,
         )
+        fill_slot(session, lists[place], day, edition.id, now=now)
         if place:
             approve_edition(
                 session, edition.id, approved_by="Bo Bianchi", settings=settings, now=now
             )
+
+
+def _next_day(session: Session, mailing_list: MailingList, now: datetime) -> date:
+    days = (now.date() + timedelta(days=number) for number in range(1, 8))
+    return next(day for day in days if slot_on(session, mailing_list.id, day) is not None)
 
 
 def _analyse(engine: Engine) -> None:

@@ -1,6 +1,5 @@
 """Looks at an installation from the outside, and says what is wrong and what to do about it."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 from ipaddress import ip_network
@@ -13,14 +12,12 @@ from newsletter.addresses import parse_address
 from newsletter.db import reading
 from newsletter.deliver import pump
 from newsletter.deliver.diagnosis import Diagnosis, Health, doubtful, fine, wrong
-from newsletter.deliver.dkim_keys import dns_record, keys_for, signing_key
-from newsletter.deliver.domain_records import check_alignment, check_dkim, check_dmarc, check_spf
+from newsletter.deliver.dkim_keys import keys_for
+from newsletter.deliver.domain_records import check_spf
 from newsletter.deliver.reverse_names import check_reverse_names
-from newsletter.deliver.smtp import Endpoint, SmtpConnection, SmtpError
-from newsletter.deliver.transports import endpoint_of
 from newsletter.dns import Dns
-from newsletter.errors import DnsError, SettingError
-from newsletter.models import MailingList, Security, Transport, schema
+from newsletter.errors import DnsError
+from newsletter.models import MailingList, Transport, schema
 from newsletter.queue import Queue
 from newsletter.redis import BEAT_RANG, PUMP_TURNED, SERVED
 from newsletter.settings import SAMPLE_SECRET, Settings
@@ -126,32 +123,7 @@ def _transports(settings: Settings, engine: Engine) -> Iterator[Diagnosis]:
         remedy = "Add one with: newsletter transport set NAME"
         yield wrong("transports", "There is none.", remedy)
     for transport in transports:
-        subject = f"transport {transport.name}"
-        try:
-            endpoint = endpoint_of(transport, settings)
-            extensions = asyncio.run(_greet(endpoint))
-        except (SmtpError, SettingError) as error:
-            remedy = f"Look at the relay, or run: newsletter transport set {transport.name}"
-            yield wrong(subject, str(error), remedy)
-            continue
-        yield _greeted(subject, endpoint, extensions)
-
-
-def _greeted(subject: str, endpoint: Endpoint, extensions: frozenset[str]) -> Diagnosis:
-    if endpoint.security is Security.NONE and endpoint.username is not None:
-        remedy = "Set it with smtp+starttls:// or smtps://."
-        return doubtful(subject, "Its password crosses the network in the clear.", remedy)
-    if "PIPELINING" not in extensions:
-        remedy = "Ask its operator for it: without it each message costs three round trips more."
-        return doubtful(subject, "It does not offer PIPELINING.", remedy)
-    signed_in = ", signed in" if endpoint.username is not None else ""
-    return fine(subject, f"It greets ({endpoint.security}{signed_in}) and offers PIPELINING.")
-
-
-async def _greet(endpoint: Endpoint) -> frozenset[str]:
-    connection = await SmtpConnection.open(endpoint)
-    await connection.quit()
-    return connection.extensions
+        yield check_greeting(transport, settings)
 
 
 def _reverse_names(engine: Engine, dns: Dns) -> Iterator[Diagnosis]:
@@ -173,14 +145,6 @@ def _domains(settings: Settings, engine: Engine, dns: Dns) -> Iterator[Diagnosis
         if domains:
             yield check_spf(dns, settings.mail_domain)
         for domain in domains:
-            yield check_dmarc(dns, domain)
-            if not keys[domain]:
-                remedy = f"Unless your relay signs: newsletter dkim create {domain} --selector s1"
-                yield doubtful(f"DKIM of {domain}", "Its mail leaves unsigned.", remedy)
-            for key in keys[domain]:
-                yield check_dkim(dns, dns_record(signing_key(key)))
-            yield from check_alignment(dns, domain, others=[settings.mail_domain])
+            yield from check_domain(dns, domain, keys[domain], mail_domain=settings.mail_domain)
     except DnsError as error:
         yield wrong("DNS", str(error), "Look at the name server, or give one with --nameserver.")
-    except SettingError as error:
-        yield wrong("DKIM keys", str(error), "Put the lost key back, or retire them.")

@@ -11,10 +11,11 @@ from sqlalchemy.orm import Session
 from newsletter.addresses import parse_address
 from newsletter.audience import import_undo
 from newsletter.audience.consent import remove_from_list
-from newsletter.audience.import_undo import Undone, undo_import
+from newsletter.audience.import_undo import Undone, start_undoing, undo_import, undone_of
+from newsletter.audience.import_work import DEAD_AFTER, run_waiting
 from newsletter.audience.importing import ImportPlan, import_file, receive_file
 from newsletter.audience.subscribers import edit_subscriber, find_subscriber
-from newsletter.audience.suppression import is_suppressed, suppress
+from newsletter.audience.suppression import is_suppressed, suppress, suppressions_of
 from newsletter.audience.tags import set_tags, tags_of
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
@@ -183,3 +184,80 @@ def test_only_what_has_run_can_be_undone(engine: Engine, list_id: int) -> None:
             undo(engine, import_id)
     with pytest.raises(NotFoundError):
         undo(engine, 999)
+
+
+def reason(session: Session, name: str) -> SuppressionReason | None:
+    found = suppressions_of(session, parse_address(f"{name}@readers.example"))
+    return found[0].reason if found else None
+
+
+@pytest.mark.parametrize(
+    ("status", "then", "kept"),
+    [
+        ("bounced", SuppressionReason.COMPLAINED, SuppressionReason.COMPLAINED),
+        ("complained", SuppressionReason.COMPLAINED, SuppressionReason.COMPLAINED),
+        ("bounced", SuppressionReason.BOUNCED, SuppressionReason.BOUNCED),
+        ("blocked", SuppressionReason.ON_REQUEST, SuppressionReason.ON_REQUEST),
+    ],
+)
+def test_whoever_somebody_else_suppressed_since_stays_suppressed(
+    engine: Engine,
+    list_id: int,
+    session: Session,
+    status: str,
+    then: SuppressionReason,
+    kept: SuppressionReason,
+) -> None:
+    import_id = run(engine, list_id, f"email,status\ncy@readers.example,{status}\n")
+    with transaction(engine) as writing:
+        cy = parse_address("cy@readers.example")
+        suppress(writing, cy, reason=then, source="feedback loop", now=utc_now())
+
+    undone = undo(engine, import_id)
+
+    assert undone.suppressions == 0
+    assert reason(session, "cy") is kept
+
+
+def test_what_the_same_file_said_twice_is_taken_back_once(
+    engine: Engine, list_id: int, session: Session
+) -> None:
+    first = run(engine, list_id, EVERYBODY)
+    second = run(engine, list_id, EVERYBODY)
+
+    undone = [undo(engine, each).suppressions for each in (second, first)]
+
+    assert undone == [0, 1]
+    assert reason(session, "cy") is None
+
+
+def test_a_complaint_in_a_later_file_outlives_the_undoing_of_either(
+    engine: Engine, list_id: int, session: Session
+) -> None:
+    bounced = run(engine, list_id, "email,status\ncy@readers.example,bounced\n")
+    complained = run(engine, list_id, "email,status\ncy@readers.example,complained\n")
+
+    undo(engine, bounced)
+    undo(engine, complained)
+
+    assert reason(session, "cy") is SuppressionReason.COMPLAINED
+
+
+def test_a_worker_undoes_in_the_background_and_goes_on_where_it_was_broken_off(
+    engine: Engine, list_id: int, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(import_undo, "IDS_PER_SLICE", 1)
+    import_id = run(engine, list_id, EVERYBODY)
+    started = start_undoing(engine, import_id, by="ed", now=utc_now(), is_background=True)
+    stops = iter([False, True])
+
+    run_waiting(engine, now=utc_now(), should_stop=lambda: next(stops, True))
+    halfway = session.get_one(Import, import_id)
+    counted, state = halfway.undone["people"], halfway.state
+    run_waiting(engine, now=utc_now() + DEAD_AFTER * 2, should_stop=lambda: False)
+
+    session.expire_all()
+    assert (started.state, state, counted) == (ImportState.UNDOING, ImportState.UNDOING, 1)
+    job = session.get_one(Import, import_id)
+    assert (job.state, job.undone_by) == (ImportState.UNDONE, "ed")
+    assert undone_of(job) == Undone(people=3, subscriptions=3, tags=3, suppressions=1)

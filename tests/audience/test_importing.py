@@ -1007,3 +1007,90 @@ def test_what_breaks_off_each_time_is_not_tried_for_ever(
 
     assert run_import(engine, import_id) is ImportState.FAILED
     assert report(engine, import_id).error.startswith("It was broken off 3 times")
+
+
+def test_a_dry_run_keeps_its_file_for_a_week_and_is_followed_by_the_import(
+    engine: Engine, list_id: int, session: Session
+) -> None:
+    number = started(engine, list_id, MANY, replace(CONSENT, is_dry_run=True))
+    run_import(engine, number)
+    tried = report(engine, number).outcomes
+
+    start_import(engine, number, replace(CONSENT, columns={"name": "ignore"}))
+    run_import(engine, number)
+
+    assert report(engine, number).outcomes == tried
+    assert set(session.scalars(select(Subscriber.name))) == {""}
+    assert session.scalars(select(ImportChunk)).all() == []
+    with pytest.raises(StateError, match="was started already"):
+        start_import(engine, number, CONSENT)
+
+
+def test_the_file_of_a_dry_run_that_nothing_followed_is_not_kept(
+    engine: Engine, list_id: int, session: Session
+) -> None:
+    number = started(engine, list_id, MANY, replace(CONSENT, is_dry_run=True))
+    run_import(engine, number)
+
+    run_waiting(engine, now=NOW + timedelta(days=8), should_stop=lambda: False)
+
+    assert session.scalars(select(ImportChunk)).all() == []
+    assert report(engine, number).state is ImportState.DONE
+    with pytest.raises(StateError, match="was started already"):
+        start_import(engine, number, CONSENT)
+
+
+@pytest.mark.parametrize(
+    ("before", "says", "after"),
+    [
+        ("bounced", "complained", "complained"),
+        ("imported", "on request", "on request"),
+        ("complained", "bounced", "complained"),
+        ("bounced", "blocked", "bounced"),
+    ],
+)
+def test_b23_a_files_complaint_takes_the_place_of_what_a_machine_said(
+    engine: Engine, list_id: int, session: Session, before: str, says: str, after: str
+) -> None:
+    ada = parse_address("ada@readers.example")
+    with transaction(engine) as writing:
+        suppress(writing, ada, reason=SuppressionReason(before), source="dsn", now=NOW)
+
+    run(engine, list_id, f"email,status\nada@readers.example,{says}\n")
+
+    assert session.scalars(select(Suppression.reason)).all() == [after]
+
+
+@pytest.mark.parametrize("slice_records", [1, 100])
+def test_of_two_lines_the_complaint_counts_whichever_comes_first(
+    engine: Engine,
+    list_id: int,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    slice_records: int,
+) -> None:
+    monkeypatch.setattr(import_run, "RECORDS_PER_SLICE", slice_records)
+
+    run(
+        engine,
+        list_id,
+        "email,status\nada@readers.example,bounced\nada@readers.example,complained\n",
+    )
+
+    entry = session.scalars(select(Suppression)).one()
+    assert (entry.reason, entry.import_id) == (SuppressionReason.COMPLAINED, 1)
+
+
+def test_s09_an_import_for_its_list_alone_suppresses_nobody_elsewhere(
+    engine: Engine, list_id: int, session: Session
+) -> None:
+    run(
+        engine,
+        list_id,
+        "email,status\nada@readers.example,complained\n",
+        replace(CONSENT, is_narrow=True),
+    )
+
+    assert session.scalars(select(Suppression.list_id)).all() == [list_id]
+    with pytest.raises(InputError, match="not yours"):
+        run(engine, list_id, MANY, replace(CONSENT, is_narrow=True, overwrites=True))

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from newsletter.deliver.dkim_keys import DnsRecord
-from newsletter.dns import Dns
 from newsletter.deliver.diagnosis import Health
+from newsletter.deliver.dkim_keys import DnsRecord
 from newsletter.deliver.domain_records import check_alignment, check_dkim, check_dmarc, check_spf
+from newsletter.dns import Dns
 from tests.nameserver import running_nameserver
 
 OK, WARNING, ERROR = Health.OK, Health.WARNING, Health.ERROR

@@ -141,7 +141,8 @@ def test_r08_two_editions_on_their_way_at_once_count_for_each_other(newsroom: Ne
     edition_id = newsroom.begin(newsroom.evening)
     with transaction(newsroom.engine) as session:
         held = claims.claim(session, now=utc_now(), lease=timedelta(minutes=1))
-        assert held is not None and len(held.readers) == 2
+        assert held is not None
+        assert len(held.readers) == 2
 
     newsroom.drain()
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from newsletter.dns import Dns
 from newsletter.deliver.diagnosis import Health
 from newsletter.deliver.reverse_names import check_reverse_names
+from newsletter.dns import Dns
 from tests.nameserver import running_nameserver
 
 HOST = "relay.harbour.example"

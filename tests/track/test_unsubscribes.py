@@ -6,8 +6,8 @@ from sqlalchemy.orm import Session
 
 from newsletter.db import transaction
 from newsletter.models import ConsentEvent, Event, EventKind, SubscriptionStatus
-from newsletter.tokens import SubscriptionRef
-from newsletter.track.unsubscribes import unsubscribe
+from newsletter.tokens import SubscriptionRef, UndoRef
+from newsletter.track.unsubscribes import take_back, unsubscribe
 from tests.track.people import SEVEN, edition_figures, mailed_morning, status_of
 
 
@@ -68,3 +68,33 @@ def test_the_link_of_a_test_mail_works_and_counts_nowhere(engine: Engine) -> Non
     assert left is SubscriptionStatus.UNSUBSCRIBED
     with Session(engine) as session:
         assert session.scalars(select(Event)).all() == []
+
+
+def test_an_unsubscription_that_is_taken_back_counts_no_more(engine: Engine) -> None:
+    morning = mailed_morning(engine)
+    for reader in (morning.ada, morning.bo):
+        leave(engine, morning.subscription(reader))
+    undo = UndoRef(morning.list_id, morning.ada, SEVEN)
+
+    with transaction(engine) as session:
+        first = take_back(session, undo, now=SEVEN + timedelta(minutes=5))
+        again = take_back(session, undo, now=SEVEN + timedelta(minutes=5))
+
+    assert (first, again) == (True, False)
+    assert edition_figures(engine, morning.edition_id) == (0, 0, 1)
+    assert status_of(engine, morning.list_id, morning.ada) is SubscriptionStatus.CONFIRMED
+    with Session(engine) as session:
+        assert session.scalars(select(Event.subscriber_id)).all() == [morning.bo]
+
+
+def test_who_leaves_again_after_taking_it_back_counts_again(engine: Engine) -> None:
+    morning = mailed_morning(engine)
+    ref = morning.subscription(morning.ada)
+    leave(engine, ref)
+    with transaction(engine) as session:
+        take_back(session, UndoRef(morning.list_id, morning.ada, SEVEN), now=SEVEN)
+
+    left = leave(engine, ref, 10)
+
+    assert left
+    assert edition_figures(engine, morning.edition_id) == (0, 0, 1)

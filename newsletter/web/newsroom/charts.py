@@ -11,6 +11,7 @@ from typing import Literal
 WIDTH = 600
 HEIGHT = 180
 MOST_STEPS = 4
+MOST_LABELS = 5
 GAP = 0.25
 """Of a bar's place that stays empty."""
 
@@ -154,9 +155,9 @@ def _bars(
 
 
 def _spread(labels: Sequence[str]) -> tuple[str, ...]:
-    """As many as have room, among them the first and the last, with as many left out between any two."""
-    if len(labels) < 3:
-        return tuple(labels)
+    """As many as have room, the first and the last among them; others at most half a step off."""
     steps = len(labels) - 1
-    parts = next((parts for parts in (4, 3, 2) if steps % parts == 0), 1)
-    return tuple(labels[:: steps // parts])
+    parts = min(steps, MOST_LABELS - 1)
+    if parts < 1:
+        return tuple(labels)
+    return tuple(labels[round(part * steps / parts)] for part in range(parts + 1))

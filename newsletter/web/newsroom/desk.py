@@ -107,6 +107,11 @@ class Desk:
         return [each for each in self.findings if each.story == story]
 
     @property
+    def head_facts(self) -> Sequence[str]:
+        date = self.briefing.date.isoformat() if self.briefing.date else None
+        return [*filter(None, (self.briefing.series, date)), *self.briefing.credits.values()]
+
+    @property
     def own_preheader(self) -> str:
         """What the preheader is while nobody wrote one."""
         return preheader_of(self.briefing)

@@ -26,6 +26,8 @@ from newsletter.web.newsroom.charts import Chart, Series, bar_chart, line_chart
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 
+MOST_LINKS = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -40,6 +42,7 @@ def report(visit: Visit) -> Response:
     status = edition_status(visit.session, edition.id)
     links = link_counts(visit.session, edition.id)
     since_delivery = reactions(visit.session, edition.id)
+    followed = [link for link in links if link.clicks][:MOST_LINKS]
     lists = lists_of(visit.session, edition.id)
     return visit.page(
         "reports/edition.html",
@@ -50,8 +53,9 @@ def report(visit: Visit) -> Response:
         figures=status,
         sum=sum_of(status),
         excluded=sum(status.excluded.values()),
-        links=[link for link in links if link.clicks],
-        quiet_links=sum(not link.clicks for link in links),
+        links=followed,
+        other_links=len(links) - len(followed),
+        own_page=f"{visit.settings.base_url}/e/",
         stories=story_counts(visit.session, edition, links),
         by_list=list_counts(visit.session, edition.id) if len(lists) > 1 else [],
         reactions=since_delivery,

@@ -109,9 +109,7 @@ def count(visit: Visit) -> Response:
     if way.edition.approved_revision is None:
         count_audience(visit.session, way.edition, now=visit.now)
     if visit.is_part:
-        return visit.page(
-            "edition/_audience.html", way=way, edition=way.edition, **_audience(way)
-        )
+        return visit.page("edition/_audience.html", way=way, edition=way.edition, **_audience(way))
     return visit.go(f"{way.url}/review#approve")
 
 

@@ -49,7 +49,11 @@ def show(visit: Visit) -> Response:
 def live(visit: Visit) -> Response:
     """What changes on the page, for a browser that asks again and again."""
     way = _begun(visit, Role.VIEWER)
-    return visit.page("edition/_live.html", way=way, edition=way.edition, **_figures(way))
+    figures = _figures(way)
+    if visit.query("page") != figures["page_key"]:
+        # What can be done here is something else now.
+        return Response(status_code=204, headers={"HX-Refresh": "true"})
+    return visit.page("edition/_live.html", way=way, edition=way.edition, **figures)
 
 
 def troubles(visit: Visit) -> Response:
@@ -142,6 +146,7 @@ def _figures(way: Way) -> dict[str, Any]:
         "replies": last_replies(session, edition.id),
         "doubts": uncertain_deliveries(session, edition.id) if status.uncertain else [],
         "hold": _hold(session, edition.id),
+        "page_key": f"{edition.state}-{bool(status.uncertain)}",
         "is_live": edition.state in (EditionState.SENDING, EditionState.PAUSED),
     }
 

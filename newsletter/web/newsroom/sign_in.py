@@ -95,7 +95,7 @@ def try_second(visit: Visit) -> Response:
         )
     if isinstance(came, Refused):
         return _second(visit, visit.form.get("next"), came)
-    return _in(visit, came)
+    return _on(visit, came)
 
 
 def ask_second_passkey(visit: Visit) -> Response:
@@ -183,8 +183,13 @@ def set_new_password(visit: Visit) -> Response:
 
 
 def _in(visit: Visit, came: Entered) -> Response:
+    """Whoever was signed in with this browser is not any more."""
     if visit.signed_in is not None:
         end_session(visit.session, visit.signed_in.session_id)
+    return _on(visit, came)
+
+
+def _on(visit: Visit, came: Entered) -> Response:
     take_in(visit, came)
     wanted = visit.form.get("next")
     return visit.go(next_page(wanted) if came.is_finished else with_next(SHOW_SECOND, wanted))

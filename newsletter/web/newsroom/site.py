@@ -6,11 +6,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from newsletter.web.newsroom import (
+    accidents,
     account,
     accounts,
     api_keys,
     audit,
+    cards,
     checks,
+    compose,
     correct,
     edition,
     editions,
@@ -20,11 +23,13 @@ from newsletter.web.newsroom import (
     list_sections,
     lists,
     media,
+    new_edition,
     people,
     preview,
     report,
     reports,
     review,
+    revisions,
     schedule,
     segments,
     sending,
@@ -54,6 +59,11 @@ def office(visit: Visit) -> Response:
 SCREENS: tuple[Screen, ...] = tuple(
     chain(
         (Screen("/newsroom", get=home), Screen("/office", get=office)),
+        # Before the editions by their number: “new” is none.
+        new_edition.SCREENS,
+        compose.SCREENS,
+        cards.SCREENS,
+        revisions.SCREENS,
         checks.SCREENS,
         correct.SCREENS,
         edition.SCREENS,
@@ -68,6 +78,7 @@ SCREENS: tuple[Screen, ...] = tuple(
         subscriber.SCREENS,
         subscribers.SCREENS,
         segments.SCREENS,
+        accidents.SCREENS,
         suppressions.SCREENS,
         people.SCREENS,
         media.SCREENS,

@@ -38,6 +38,8 @@ from newsletter.web.newsroom.visit import NOT_HERE, Visit
 MOST_SHOWN = 8
 OWN_ZONE = ""
 """Each reader's own."""
+SOON = timedelta(hours=24)
+"""A slot that nothing fills is shown as a warning from then on."""
 LENGTHS = (0, 5, 10, 15, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)
 
 
@@ -155,6 +157,7 @@ def _page(visit: Visit, mailing_list: MailingList, **more: Any) -> Response:
         names=[_day_names(slot.weekdays) for slot in found],
         holidays=holidays_of(session, found, since=visit.now.date()),
         days=coming_days(session, mailing_list, now=visit.now),
+        soon=visit.now + SOON,
         drafts=open_drafts(session, mailing_list.id),
         weekdays=DAYS,
         lengths=[(minutes, _length(minutes)) for minutes in LENGTHS],

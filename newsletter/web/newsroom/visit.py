@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from newsletter.accounts import audit
+from newsletter.accounts.installation import installation_settings
 from newsletter.accounts.roles import Identity, Role
 from newsletter.accounts.sessions import SignedIn, is_fresh
 from newsletter.errors import ForbiddenError, NotFoundError, StaleError
@@ -63,6 +64,11 @@ class Visit:
     @property
     def zone(self) -> tzinfo:
         return ZoneInfo(self.identity.time_zone) if self.signed_in else ZoneInfo("UTC")
+
+    @property
+    def installation(self) -> str:
+        """What an admin called all this."""
+        return installation_settings(self.session).name
 
     @property
     def menu(self) -> Iterator[tuple[str, list[Place]]]:
