@@ -50,6 +50,12 @@ class Moves:
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    confirmed: int
+    pending: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Noted:
     list_id: int
     at: datetime
@@ -82,31 +88,34 @@ def note_moves(session: Session, list_id: int, moves: Moves, *, at: datetime) ->
     noted.append(_Noted(list_id, at, moves, tuple(_savepoints(session))))
 
 
-def count_again(session: Session) -> dict[int, tuple[ListFigures, ListFigures]]:
-    """Set the size of every list to what its subscriptions say; returns what was wrong and is right.
+def count_again(session: Session) -> dict[int, tuple[Size, Size]]:
+    """Set the size of every list to what its subscriptions say; returns what was wrong, as `compare`.
 
     What was wrong is not made up for in the days: those are of what was seen to happen.
     """
-    wrong = {}
-    for list_id, (stored, counted) in compare(session).items():
-        wrong[list_id] = (stored, counted)
-        session.merge(counted)
+    wrong = compare(session)
+    for list_id, (_, right) in wrong.items():
+        session.merge(
+            ListFigures(list_id=list_id, confirmed=right.confirmed, pending=right.pending)
+        )
     return wrong
 
 
-def compare(session: Session) -> dict[int, tuple[ListFigures, ListFigures]]:
-    """By list, the figures that are stored and those that its subscriptions come to, if they differ."""
-    stored = {figures.list_id: figures for figures in session.scalars(select(ListFigures))}
+def compare(session: Session) -> dict[int, tuple[Size, Size]]:
+    """By list, the size that is stored and the one that its subscriptions come to, if they differ."""
+    stored = {
+        each.list_id: Size(each.confirmed, each.pending)
+        for each in session.scalars(select(ListFigures))
+    }
     differing = {}
     for list_id in session.scalars(select(MailingList.id).order_by(MailingList.id)):
-        here = stored.get(list_id) or ListFigures(list_id=list_id, confirmed=0, pending=0)
-        counted = _counted(session, list_id)
-        if (here.confirmed, here.pending) != (counted.confirmed, counted.pending):
-            differing[list_id] = (here, counted)
+        here, right = stored.get(list_id, Size(0, 0)), _counted(session, list_id)
+        if here != right:
+            differing[list_id] = (here, right)
     return differing
 
 
-def _counted(session: Session, list_id: int) -> ListFigures:
+def _counted(session: Session, list_id: int) -> Size:
     people = Counter(
         dict(
             session.execute(
@@ -116,11 +125,7 @@ def _counted(session: Session, list_id: int) -> ListFigures:
             ).all()
         )
     )
-    return ListFigures(
-        list_id=list_id,
-        confirmed=people[SubscriptionStatus.CONFIRMED],
-        pending=people[SubscriptionStatus.PENDING],
-    )
+    return Size(people[SubscriptionStatus.CONFIRMED], people[SubscriptionStatus.PENDING])
 
 
 def _savepoints(session: Session) -> Iterable[SessionTransaction]:

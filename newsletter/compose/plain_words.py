@@ -1,6 +1,7 @@
 """Makes one line of plain text of what other people's pages and feeds hold."""
 
 import html
+import re
 
 import nh3
 
@@ -8,6 +9,7 @@ from newsletter.compose.findings import Findings
 from newsletter.compose.reading import clean_lines
 
 _LONGEST_READ = 20_000
+_BLOCK = re.compile(r"</?(?:p|br|div|li|ul|ol|h[1-6]|td|tr|blockquote)\b", re.IGNORECASE)
 _STOPS = (". ", "! ", "? ", "。", "！", "？")
 
 
@@ -20,7 +22,7 @@ def line_of(text: str, *, longest: int) -> str:
 
 def line_of_html(markup: str, *, longest: int) -> str:
     """The same of HTML: the words alone."""
-    text = nh3.clean(markup[:_LONGEST_READ].replace("<", " <"), tags=set())
+    text = nh3.clean(_BLOCK.sub(r" \g<0>", markup[:_LONGEST_READ]), tags=set())
     return line_of(html.unescape(text), longest=longest)
 
 

@@ -17,7 +17,7 @@ SECONDS = 20.0
 def check_greeting(transport: Transport, settings: Settings) -> Diagnosis:
     """By a real sign-in; nothing is sent."""
     subject = f"transport {transport.name}"
-    remedy = f"Look at the relay, or run: newsletter transport set {transport.name}"
+    remedy = "Look at the relay, or correct the transport's address and sign-in."
     try:
         endpoint = endpoint_of(transport, settings)
         extensions = asyncio.run(_greet(endpoint))
@@ -37,7 +37,7 @@ async def _greet(endpoint: Endpoint) -> frozenset[str]:
 
 def _greeted(subject: str, endpoint: Endpoint, extensions: frozenset[str]) -> Diagnosis:
     if endpoint.security is Security.NONE and endpoint.username is not None:
-        remedy = "Set it with smtp+starttls:// or smtps://."
+        remedy = "Set it to STARTTLS or TLS."
         return doubtful(subject, "Its password crosses the network in the clear.", remedy)
     if "PIPELINING" not in extensions:
         remedy = "Ask its operator for it: without it each message costs three round trips more."

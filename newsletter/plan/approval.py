@@ -11,7 +11,7 @@ from newsletter.accounts.installation import installation_settings
 from newsletter.checks.acknowledging import fingerprint
 from newsletter.checks.draft import make_draft
 from newsletter.checks.registry import run_checks
-from newsletter.compose.briefing import Briefing
+from newsletter.compose.difference import Difference, difference_of
 from newsletter.compose.findings import Finding, Severity
 from newsletter.errors import ForbiddenError, InputError, StateError
 from newsletter.models import (
@@ -39,6 +39,7 @@ from newsletter.plan.editions import (
     back_to_draft,
     briefing_of,
     compiled_of,
+    draft_content_of,
     has_correction,
     is_out,
     newest_revision,
@@ -53,6 +54,7 @@ from newsletter.settings import Settings
 from newsletter.tokens import Tokens
 
 SHORTEST_REASON = 10
+MOST_NAMED = 3
 MOST_REMEMBERED = 200
 
 
@@ -317,13 +319,19 @@ def _what_changed(session: Session, edition: Edition, seen: str) -> str:
         .order_by(Revision.number.desc())
         .limit(1)
     )
-    stories = _stories_changed(briefing_of(before), draft.content.briefing) if before else 0
-    change = f" ({stories} stories differ)" if stories else ""
+    said = _said(difference_of(draft_content_of(before), draft.content)) if before else ""
     return (
         f"Edition {edition.id} is not what you looked at any more: {draft.changed_by} changed it at "
-        f"{draft.changed_at:%H:%M} UTC{change}. Look at it again and approve that."
+        f"{draft.changed_at:%H:%M} UTC{said}. Look at it again and approve that."
     )
 
 
-def _stories_changed(before: Briefing, after: Briefing) -> int:
-    return len(set(before.stories) ^ set(after.stories))
+def _said(difference: Difference) -> str:
+    """Where it differs, for the end of a sentence; empty if that cannot be told in a few words."""
+    places = [f"“{each.headline}”" for each in difference.stories]
+    places += [each.name for each in difference.head]
+    if not places:
+        return ""
+    rest = len(places) - MOST_NAMED
+    more = f" and {rest} more" if rest > 0 else ""
+    return f" ({', '.join(places[:MOST_NAMED])}{more})"

@@ -1,11 +1,14 @@
 """The transports mail may leave through: setting them up, and what an edition may choose from."""
 
+import re
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from newsletter.audience.fields import refuse
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import (
     Auth,
@@ -23,7 +26,11 @@ from newsletter.sealing import seal
 
 MOST_CONNECTIONS = 200
 MOST_WEIGHT = 1000
+MOST_PORT = 65_535
+LONGEST_USERNAME = 255
 UNLIMITED = "none"
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:-]{0,253}[A-Za-z0-9])?", re.ASCII)
 _DEFAULT_PORT = {Security.NONE: 25, Security.STARTTLS: 587, Security.TLS: 465}
 _SCHEMES = {
     "smtp": Security.NONE,
@@ -79,6 +86,84 @@ def set_transport(
     transport.connections = connections
     session.flush()
     return transport
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a transport leads, and as whom it signs in; no user name: it does not."""
+
+    host: str
+    port: int
+    security: Security
+    auth: Auth | None = None
+    username: str = ""
+
+
+def server_of(transport: Transport) -> Server:
+    return Server(
+        transport.host,
+        transport.port,
+        transport.security,
+        transport.auth,
+        transport.username or "",
+    )
+
+
+def add_transport(session: Session, name: str, server: Server, *, password: str) -> Transport:
+    """Raises `InputError`, which names the field."""
+    if not _NAME.fullmatch(name):
+        refuse("name", "write 1 to 63 of a-z, 0-9 and - between them, like relay-one")
+    if session.scalar(select(Transport.id).where(Transport.name == name)) is not None:
+        refuse("name", f"there is a transport {name} already; choose another name")
+    _check_server(server)
+    transport = Transport(name=name, **asdict(server))
+    session.add(transport)
+    _sign_in_with(transport, server, password)
+    session.flush()
+    return transport
+
+
+def lead_to(session: Session, transport: Transport, server: Server, *, password: str) -> None:
+    """Let the transport lead to this server; an empty password is the one it has.
+
+    That one goes to no other server, to no other user, and over no connection that protects it less:
+    then it must be given again. Raises `InputError`, which names the field.
+    """
+    _check_server(server)
+    before = server_of(transport)
+    has_moved = (server.host, server.port, server.username) != (
+        before.host,
+        before.port,
+        before.username,
+    )
+    is_weaker = server.security is Security.NONE and before.security is not Security.NONE
+    is_kept = transport.sealed_password is not None and server.username and not password
+    if is_kept and (has_moved or is_weaker):
+        refuse("password", "write it again: it goes to another server or user, or unprotected")
+    for field, value in asdict(server).items():
+        setattr(transport, field, value)
+    _sign_in_with(transport, server, password)
+    session.flush()
+
+
+def _sign_in_with(transport: Transport, server: Server, password: str) -> None:
+    if password and not server.username:
+        refuse("username", "write who signs in with this password")
+    if not server.username:
+        transport.username = transport.sealed_password = None
+    elif password:
+        transport.sealed_password = seal(password)
+    elif transport.sealed_password is None:
+        refuse("password", "write the password, or leave the user name empty")
+
+
+def _check_server(server: Server) -> None:
+    if not _HOST.fullmatch(server.host):
+        refuse("host", "write a name or an address, like smtp.example.org")
+    if not 1 <= server.port <= MOST_PORT:
+        refuse("port", f"write a number from 1 to {MOST_PORT}")
+    if len(server.username) > LONGEST_USERNAME or not server.username.isprintable():
+        refuse("username", f"write at most {LONGEST_USERNAME} characters on one line")
 
 
 def change_transport(

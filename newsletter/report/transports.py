@@ -51,6 +51,7 @@ class Learnt:
 
 @dataclass(frozen=True, slots=True)
 class TransportStatus:
+    id: int
     name: str
     host: str
     port: int
@@ -83,12 +84,37 @@ def sending_status(session: Session, *, now: datetime) -> SendingStatus:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PastHold:
+    """What was held, until when, and who or what let it go."""
+
+    thing: HeldThing
+    ended_at: datetime
+    ended_by: str
+
+
+def past_holds(session: Session, *, most: int) -> list[PastHold]:
+    """The newest that are over, the last one to end first."""
+    rows = session.scalars(
+        select(Hold)
+        .where(Hold.lifted_at.is_not(None))
+        .order_by(Hold.lifted_at.desc(), Hold.id.desc())
+        .limit(most)
+    )
+    return [
+        PastHold(_thing(session, row), row.lifted_at, row.lifted_by or "")
+        for row in rows
+        if row.lifted_at is not None
+    ]
+
+
 def _transport(
     session: Session, transport: Transport, holds: Sequence[Hold], now: datetime
 ) -> TransportStatus:
     its = [each for each in holds if each.transport_id == transport.id]
     breaker = next((each for each in its if each.scope is HoldScope.TRANSPORT), None)
     return TransportStatus(
+        id=transport.id,
         name=transport.name,
         host=transport.host,
         port=transport.port,

@@ -13,7 +13,8 @@ from newsletter.db import reading
 from newsletter.deliver import pump
 from newsletter.deliver.diagnosis import Diagnosis, Health, doubtful, fine, wrong
 from newsletter.deliver.dkim_keys import keys_for
-from newsletter.deliver.domain_records import check_spf
+from newsletter.deliver.domain_records import check_domain, check_spf
+from newsletter.deliver.greeting import check_greeting
 from newsletter.deliver.reverse_names import check_reverse_names
 from newsletter.dns import Dns
 from newsletter.errors import DnsError

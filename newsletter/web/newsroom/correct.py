@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from newsletter.accounts.roles import Role
+from newsletter.compose.difference import difference_of
 from newsletter.errors import InputError, StateError
 from newsletter.models import Revision
 from newsletter.plan.correcting import (
@@ -12,7 +13,7 @@ from newsletter.plan.correcting import (
     open_correction_mail,
 )
 from newsletter.plan.drafts import cut_revision, restore_revision
-from newsletter.plan.editions import briefing_of, drop_correction, has_correction
+from newsletter.plan.editions import draft_content_of, drop_correction, has_correction
 from newsletter.report.sending import people_to_correct
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
@@ -89,8 +90,6 @@ def _page(way: Way, *, mistake: str | None = None, status: int = 200) -> Respons
     session, edition = way.visit.session, way.edition
     assert edition.approved_revision is not None
     running = session.get_one(Revision, (edition.id, edition.approved_revision))
-    before = list(briefing_of(running).stories)
-    after = list(way.content.briefing.stories)
     upto = edition.approved_revision - (0 if way.has_correction else 1)
     received, coming = people_to_correct(session, edition.id, upto=upto)
     notes = corrections_of(session, edition.id)
@@ -100,9 +99,7 @@ def _page(way: Way, *, mistake: str | None = None, status: int = 200) -> Respons
         "correct",
         status=status,
         running=running,
-        gone=[each for each in before if each not in after],
-        fresh=[each for each in after if each not in before],
-        says_else=running.subject != way.content.subject_line,
+        difference=difference_of(draft_content_of(running), way.content),
         received=received,
         coming=coming,
         notes=notes,

@@ -270,7 +270,7 @@ def test_another_browser_is_signed_out_from_here_and_nobody_elses(site: Site) ->
     with transaction(site.engine) as session:
         for agent in ("Firefox/130 (Windows)", "Safari (iPhone)"):
             begin_session(session, member.account_id, user_agent=agent, now=utc_now())
-        ids = dict(session.execute(select(StaffSession.user_agent, StaffSession.id)).all())  # type: ignore[arg-type]
+        ids = dict(session.execute(select(StaffSession.user_agent, StaffSession.id)).all())
         strangers = session.scalars(
             select(StaffSession.id).where(StaffSession.account_id == stranger.account_id)
         ).one()
