@@ -9,8 +9,10 @@ import click
 from newsletter.bench.exports import measure_export
 from newsletter.bench.imports import measure_import
 from newsletter.bench.others import Server
+from newsletter.bench.pages import time_pages
 from newsletter.bench.segments import measure_segments
 from newsletter.bench.send import Compared, Figures, Plan, Result, measure
+from newsletter.settings import get_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -117,6 +119,30 @@ def segment_command(rows: int, store: str, as_json: bool) -> None:
     totals = figures.to_json()
     del totals["queries"]
     _show_figures(totals, as_json=False)
+
+
+@command.command("pages")
+@click.option("--runs", default=20, show_default=True, type=click.IntRange(2), help="Of each page.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def pages_command(runs: int, as_json: bool) -> None:
+    """Time every page of the newsroom and the office over the configured database.
+
+    Fill one with newsletter seed. It is read, and holds one account more while the bench runs. Exit
+    code 1: a page fails, takes 100 ms or more in one of twenty times, or weighs 150 kB or more.
+    """
+    times = time_pages(get_settings(), runs=runs, tell=lambda text: click.echo(text, err=True))
+    if as_json:
+        click.echo(json.dumps([each.to_json() for each in times]))
+    else:
+        click.echo(f"{'p50 ms':>9}{'p95 ms':>9}{'kB':>8}  status  page")
+        for each in times:
+            mark = " " if each.is_good else "!"
+            click.echo(
+                f"{each.p50_ms:>9.1f}{each.p95_ms:>9.1f}{each.bytes / 1000:>8.1f}"
+                f"  {each.status} {mark}   {each.path}"
+            )
+    if not all(each.is_good for each in times):
+        raise SystemExit(1)
 
 
 def _show_figures(figures: dict[str, Any], *, as_json: bool) -> None:

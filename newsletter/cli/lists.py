@@ -26,7 +26,15 @@ from newsletter.cli.output import json_option, write_json
 from newsletter.cli.signup import form_command
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
-from newsletter.models import ListSection, MailingList, OnUncertain, OptIn, Tracking
+from newsletter.models import (
+    Archive,
+    Font,
+    ListSection,
+    MailingList,
+    OnUncertain,
+    OptIn,
+    Tracking,
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,11 +42,14 @@ _TEXTS = {
     "tagline": "Under the masthead.",
     "description": "What a reader may expect, for the public pages.",
     "accent": "The colour of the masthead, like #0b57d0.",
+    "backdrop": "The colour behind the letter, like #f2f0eb.",
+    "footer": "At the foot of its letters.",
     "language": "Like en, zh or pt-BR.",
     "zone": "Like Europe/Berlin, for people whose own is unknown.",
     "reply-to": "Where replies go, if not to the sender.",
     "send-time": "When its readers usually get it, like 07:00.",
 }
+_APPROVED_BY = {None: "whom the installation says", True: "a second person", False: "anybody"}
 _REQUIRED = {
     "name": "The masthead.",
     "sender-name": "Who the mail is from.",
@@ -51,8 +62,18 @@ def _field_options(*, is_new: bool) -> Callable[[Command], Command]:
     """The options of a list's fields; what is not given is not handed on."""
 
     def decorate(command: Command) -> Command:
-        choices = {"opt-in": OptIn, "tracking": Tracking, "on-uncertain": OnUncertain}
+        choices = {
+            "heading-font": Font,
+            "text-font": Font,
+            "opt-in": OptIn,
+            "tracking": Tracking,
+            "on-uncertain": OnUncertain,
+            "archive": Archive,
+        }
         helps = {
+            "heading-font": "Of its headings, where the reader has it.",
+            "text-font": "Of its text.",
+            "archive": "Past editions on the web: public, unlisted (no search engines) or off.",
             "opt-in": "double: a new reader confirms by mail first.",
             "tracking": "full, anonymous (counts without names) or off.",
             "on-uncertain": "hold a delivery in doubt, or resend it.",
@@ -73,6 +94,17 @@ def _field_options(*, is_new: bool) -> Callable[[Command], Command]:
                 "--most-a-day",
                 type=int,
                 help="Not to whoever was sent so many editions of any list today; 0: to everybody.",
+            ),
+            click.option(
+                "--four-eyes/--own-eyes",
+                "four_eyes",
+                default=None,
+                help="Must a second person approve? As the installation has it if not given.",
+            ),
+            click.option(
+                "--cool-off-seconds",
+                type=int,
+                help="In which a sending at once can be pulled back, up to 3600.",
             ),
             click.option(
                 "--public/--private", "is_public", default=None, help="May strangers sign up?"
@@ -256,6 +288,13 @@ def list_as_json(shown: MailingList) -> dict[str, Any]:
         "send_time": f"{shown.send_time:%H:%M}" if shown.send_time else None,
         "tracking": shown.tracking,
         "on_uncertain": shown.on_uncertain,
+        "archive": shown.archive,
+        "backdrop": shown.backdrop,
+        "heading_font": shown.heading_font,
+        "text_font": shown.text_font,
+        "footer": shown.footer,
+        "four_eyes": shown.four_eyes,
+        "cool_off_seconds": shown.cool_off_seconds,
         "most_a_day": shown.most_a_day,
         "created_at": shown.created_at.isoformat(),
         "retired_at": shown.retired_at.isoformat() if shown.retired_at else None,
@@ -263,7 +302,14 @@ def list_as_json(shown: MailingList) -> dict[str, Any]:
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:
-    kinds = {"opt_in": OptIn, "tracking": Tracking, "on_uncertain": OnUncertain}
+    kinds: dict[str, Callable[[str], object]] = {
+        "heading_font": Font,
+        "text_font": Font,
+        "opt_in": OptIn,
+        "tracking": Tracking,
+        "on_uncertain": OnUncertain,
+        "archive": Archive,
+    }
     return {
         field: kinds[field](value) if field in kinds else value
         for field, value in fields.items()
@@ -286,7 +332,11 @@ def _show(shown: MailingList, as_json: bool) -> None:
         "language": shown.language,
         "zone": shown.zone,
         "usually at": f"{shown.send_time:%H:%M}" if shown.send_time else "-",
-        "accent": shown.accent,
+        "accent": f"{shown.accent} on {shown.backdrop}",
+        "fonts": f"{shown.heading_font}, {shown.text_font}",
+        "footer": shown.footer.replace("\n", " / ") or "-",
+        "archive": shown.archive.value,
+        "approved by": _APPROVED_BY[shown.four_eyes],
         "open to": "everybody" if shown.is_public else "nobody by themselves",
         "opt-in": shown.opt_in.value,
         "tracking": shown.tracking.value,

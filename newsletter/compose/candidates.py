@@ -259,10 +259,11 @@ def note_page(session: Session, candidate_id: int, facts: PageFacts, *, now: dat
     row = session.get(Candidate, candidate_id)
     if row is None or row.state is not CandidateState.WAITING:
         return  # somebody settled it meanwhile
+    sorting = _Sorting(session, row.list_id, now)  # while it has no headline to be found by
     row.title, row.summary, row.source = facts.title, facts.summary, facts.source
     row.published_at = facts.published_at and min(facts.published_at, now)
     row.next_at, row.error = None, None
-    _Sorting(session, row.list_id, now).place(row)
+    sorting.place(row)
 
 
 def note_failure(session: Session, candidate_id: int, why: str, *, now: datetime) -> None:
@@ -361,7 +362,7 @@ class _Sorting:
     def place(self, row: Candidate) -> None:
         place = self._headlines.find(row.title)
         first = None if place is None else self._recent[place]
-        if first is not None and first is not row:
+        if first is not None:
             row.same_as, row.state, row.edition_id = first.id, first.state, first.edition_id
             return
         told = self._told.find(row.url, row.title)

@@ -136,6 +136,7 @@ def _settle(
     people = [row.subscriber_id for row in rows]
     _write(session, edition_id, answers, people, state, now)
     _count(session, edition_id, Counter((row.batch, row.state) for row in rows), state)
+    refresh_sums(session, edition_id)
     session.execute(
         delete(Deferral).where(
             Deferral.edition_id == edition_id, among(session, Deferral.subscriber_id, people)

@@ -165,7 +165,7 @@ def _finish_editions(engine: Engine, now: datetime) -> None:
     )
     deferred = exists().where(Deferral.edition_id == Edition.id)
     with transaction(engine) as session:
-        session.execute(
+        sent = session.scalars(
             update(Edition)
             .where(
                 Edition.state == EditionState.SENDING,
@@ -174,9 +174,11 @@ def _finish_editions(engine: Engine, now: datetime) -> None:
                 ~deferred,
             )
             .values(state=EditionState.SENT, finished_at=now)
+            .returning(Edition.id)
             .execution_options(synchronize_session=False)
         )
-        session.execute(
+        ended = list(sent)
+        cancelled = session.scalars(
             update(Edition)
             .where(
                 Edition.state == EditionState.CANCELLED,
@@ -185,8 +187,10 @@ def _finish_editions(engine: Engine, now: datetime) -> None:
                 ~deferred,
             )
             .values(finished_at=now)
+            .returning(Edition.id)
             .execution_options(synchronize_session=False)
         )
+        keep_sums(session, [*ended, *cancelled])
 
 
 def _ring(engine: Engine, now: datetime) -> None:

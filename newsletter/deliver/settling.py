@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from newsletter.db import among, insert_or_ignore, reading, transaction
+from newsletter.deliver.ending import refresh_sums
 from newsletter.deliver.ledger import Lease
 from newsletter.deliver.rebatching import rebatch
 from newsletter.errors import StateError
@@ -92,6 +93,7 @@ def settle_by_evidence(
             .where(Batch.edition_id == edition_id, Batch.number == number)
             .values(uncertain=Batch.uncertain - count, sent=Batch.sent + count)
         )
+    refresh_sums(session, edition_id)
     _note(session, edition_id, people, DeliveryState.SENT, kind, at, by)
     return len(people)
 

@@ -55,6 +55,7 @@ from newsletter.models.review import (
     ReviewEnd,
 )
 from newsletter.models.rollup import (
+    BATCH_COUNTERS,
     HOURS,
     EditionFigures,
     ExclusionFigures,
@@ -135,6 +136,7 @@ from newsletter.models.transport import (
 )
 
 __all__ = [
+    "BATCH_COUNTERS",
     "BACKDROP",
     "EVERYWHERE",
     "EVERY_TRANSPORT",

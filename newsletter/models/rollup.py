@@ -13,6 +13,9 @@ HOURS = 7 * 24
 """What readers do in the first week is counted by the hour; this is the number of all that came later."""
 
 
+BATCH_COUNTERS = ("people", "sent", "deferred", "failed", "uncertain", "excluded", "cancelled")
+
+
 class EditionFigures(Model):
     """What a list that counts without names adds is not of readers but of times."""
 
@@ -26,6 +29,15 @@ class EditionFigures(Model):
     clickers: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     """Readers who followed at least one link."""
     unsubscribes: Mapped[int] = mapped_column(default=0)
+    people: Mapped[int | None]
+    """What the batches' counters come to once the edition is over, as is each of the following; None
+    before, and of what was over before these were kept."""
+    sent: Mapped[int | None]
+    deferred: Mapped[int | None]
+    failed: Mapped[int | None]
+    uncertain: Mapped[int | None]
+    excluded: Mapped[int | None]
+    cancelled: Mapped[int | None]
 
 
 class LinkFigures(Model):

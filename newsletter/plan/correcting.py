@@ -105,7 +105,7 @@ def _first_sent(session: Session, edition: Edition) -> int:
             Revision.approved_at.is_not(None),
             Revision.approved_at <= edition.started_at,
         )
-        .order_by(Revision.approved_at.desc(), Revision.number.desc())
+        .order_by(Revision.approved_at.desc(), Revision.number)
         .limit(1)
     )
     return number or edition.approved_revision or edition.revision

@@ -252,12 +252,12 @@ def test_a_worker_undoes_in_the_background_and_goes_on_where_it_was_broken_off(
     stops = iter([False, True])
 
     run_waiting(engine, now=utc_now(), should_stop=lambda: next(stops, True))
-    halfway = session.get_one(Import, import_id)
-    counted, state = halfway.undone["people"], halfway.state
+    with reading(engine) as halfway:
+        state, people = halfway.execute(select(Import.state, Import.undone)).one()
     run_waiting(engine, now=utc_now() + DEAD_AFTER * 2, should_stop=lambda: False)
 
-    session.expire_all()
-    assert (started.state, state, counted) == (ImportState.UNDOING, ImportState.UNDOING, 1)
+    assert (started.state, state) == (ImportState.UNDOING, ImportState.UNDOING)
+    assert people["people"] == 1
     job = session.get_one(Import, import_id)
     assert (job.state, job.undone_by) == (ImportState.UNDONE, "ed")
     assert undone_of(job) == Undone(people=3, subscriptions=3, tags=3, suppressions=1)

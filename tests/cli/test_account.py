@@ -1,7 +1,6 @@
 """`newsletter account` and `newsletter audit` at a terminal."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,10 +10,9 @@ from newsletter.accounts.people import account_by_email
 from newsletter.accounts.signing_in import Browser, Entered, sign_in_with_password
 from newsletter.cli import account, audit
 from newsletter.clock import utc_now
-from newsletter.db import get_engine, transaction
+from newsletter.db import transaction
 from newsletter.errors import InputError, StateError
 from newsletter.models import SystemMail, SystemMailKind
-from newsletter.settings import get_settings
 from tests.audience.people import a_list
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
@@ -24,16 +22,9 @@ ADA = ("ada@harbour.example", "--name", "Ada")
 
 
 @pytest.fixture(autouse=True)
-def _own_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+def _a_list(own_database: None) -> None:
     with transaction() as session:
         a_list(session)
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
 
 
 def run(*arguments: str, typed: str = "") -> Result:

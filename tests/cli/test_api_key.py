@@ -1,7 +1,6 @@
 """`newsletter api-key` and `newsletter openapi` at a terminal."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,25 +9,17 @@ from click.testing import CliRunner, Result
 from newsletter.accounts.api_keys import find_api_key
 from newsletter.cli import api_key, openapi
 from newsletter.clock import utc_now
-from newsletter.db import get_engine, reading, transaction
+from newsletter.db import reading, transaction
 from newsletter.errors import InputError, NotFoundError
-from newsletter.settings import get_settings
 from tests.audience.people import a_list
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
 
 @pytest.fixture(autouse=True)
-def _own_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+def _a_list(own_database: None) -> None:
     with transaction() as session:
         a_list(session)
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
 
 
 def newsletter_api_key(*arguments: str) -> Result:

@@ -1,16 +1,13 @@
 """`newsletter list` as a person at a terminal meets it."""
 
-from collections.abc import Iterator
-
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from newsletter.cli import lists
-from newsletter.db import get_engine, reading
+from newsletter.db import reading
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import MailingList
-from newsletter.settings import get_settings
 
 ONE_STORE = pytest.mark.parametrize("store", ["sqlite"])
 pytestmark = ONE_STORE
@@ -25,15 +22,7 @@ CREATE = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _own_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def newsletter_list(*arguments: str) -> Result:

@@ -1,30 +1,19 @@
 """`newsletter dkim` as a person at a terminal meets it."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner, Result
 
 from newsletter.cli import dkim
-from newsletter.db import get_engine
 from newsletter.errors import StateError
-from newsletter.settings import get_settings
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
 DOMAIN = "harbour.example"
 
 
-@pytest.fixture(autouse=True)
-def _own_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def newsletter_dkim(*arguments: str) -> Result:

@@ -4,7 +4,6 @@ import gzip
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import Import, ImportChunk, ImportState, LegalBasis, Subscriber
-from newsletter.settings import get_settings
 
 ONE_STORE = pytest.mark.parametrize("store", ["sqlite"])
 pytestmark = ONE_STORE
@@ -29,20 +27,13 @@ TO_DAILY = ("--list=daily", "--basis=consent")
 
 
 @pytest.fixture(autouse=True)
-def _own_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+def _a_list(own_database: None) -> None:
     made = CliRunner().invoke(
         lists.command,
         ["create", "daily", "--name=The Daily", "--sender-name=The Desk"]
         + ["--sender-address=desk@courier.example", "--postal-address=4 Ropewalk Lane"],
     )
     assert made.exit_code == 0
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
 
 
 def newsletter_import(*arguments: str, stdin: str | bytes | None = None) -> Result:

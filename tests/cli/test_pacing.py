@@ -1,6 +1,5 @@
 """`newsletter route` and `newsletter warm-up` as a person at a terminal meets them."""
 
-from collections.abc import Iterator
 from datetime import UTC, timedelta
 
 import pytest
@@ -18,7 +17,6 @@ from tests.newsroom import (
     add_list,
     add_readers,
     add_transport,
-    ringing_at,
     sending_edition,
     settings_for,
 )
@@ -26,17 +24,7 @@ from tests.newsroom import (
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
 
-@pytest.fixture(autouse=True)
-def _own_database(
-    database_url: str, redis_server: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    with ringing_at(redis_server, monkeypatch):
-        monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-        get_settings.cache_clear()
-        get_engine.cache_clear()
-        yield
-        get_engine().dispose()
-        get_engine.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_bells", "own_database")
 
 
 def newsletter_route(*arguments: str) -> str:

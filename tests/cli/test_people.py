@@ -1,7 +1,6 @@
 """`newsletter list`, `attribute` and `subscriber` over a person's whole life at a terminal."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,10 +9,9 @@ from sqlalchemy import select
 
 from newsletter.audience.subscribers import find_subscriber
 from newsletter.cli import attributes, imports, lists, subscribers
-from newsletter.db import get_engine, reading
+from newsletter.db import reading
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import Subscriber
-from newsletter.settings import get_settings
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
@@ -27,15 +25,7 @@ CREATE = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _own_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def newsletter_list(*arguments: str) -> Result:

@@ -3,7 +3,6 @@
 import json
 import stat
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from newsletter.cli import privacy, suppression
 from newsletter.db import get_engine, reading
 from newsletter.errors import NotFoundError, StateError
 from newsletter.models import Subscriber
-from newsletter.settings import get_settings
 from tests.newsroom import add_list, add_readers, leave
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
@@ -24,15 +22,7 @@ ADA = "ada@readers.example"
 ALWAYS = ("--since=2020-01-01T00:00+00:00", "--until=2100-01-01T00:00+00:00")
 
 
-@pytest.fixture(autouse=True)
-def _own_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def newsletter_suppression(*arguments: str, stdin: str | None = None) -> Result:

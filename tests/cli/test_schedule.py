@@ -1,6 +1,5 @@
 """Scheduling, slots and alarms as a person at a terminal meets them."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -14,7 +13,6 @@ from newsletter.db import get_engine
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import EditionState
 from newsletter.plan.alarms import raise_alarms
-from newsletter.settings import get_settings
 from tests.newsroom import (
     add_list,
     add_readers,
@@ -22,7 +20,6 @@ from tests.newsroom import (
     approved_edition,
     edition_of,
     live_in,
-    ringing_at,
     settings_for,
 )
 
@@ -30,17 +27,7 @@ pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 TOMORROW = utc_now().date() + timedelta(days=1)
 
 
-@pytest.fixture(autouse=True)
-def _own_database(
-    database_url: str, redis_server: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    with ringing_at(redis_server, monkeypatch):
-        monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-        get_settings.cache_clear()
-        get_engine.cache_clear()
-        yield
-        get_engine().dispose()
-        get_engine.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_bells", "own_database")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`newsletter segment` as a person at a terminal meets it."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner, Result
@@ -9,31 +8,21 @@ from click.testing import CliRunner, Result
 from newsletter.audience.subscribers import add_subscriber
 from newsletter.audience.tags import set_tags
 from newsletter.cli import exports, segments
-from newsletter.db import get_engine, transaction
+from newsletter.db import transaction
 from newsletter.errors import InputError, NewsletterError
 from tests.audience.people import EDITOR, NOW
-from tests.newsroom import ringing_at, rung
+from tests.newsroom import rung
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
 
 @pytest.fixture(autouse=True)
-def _own_database(
-    database_url: str, redis_server: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_engine.cache_clear()
-    with ringing_at(redis_server, monkeypatch):
-        with transaction() as session:
-            for name in ("ada", "bo", "cy"):
-                address = f"{name}@readers.example"
-                person = add_subscriber(
-                    session, address, {"language": "en"}, origin=EDITOR, now=NOW
-                )
-            set_tags(session, person.id, ["vip"], origin=EDITOR, now=NOW)
-        yield
-    get_engine().dispose()
-    get_engine.cache_clear()
+def _three_people(own_bells: None, own_database: None) -> None:
+    with transaction() as session:
+        for name in ("ada", "bo", "cy"):
+            address = f"{name}@readers.example"
+            person = add_subscriber(session, address, {"language": "en"}, origin=EDITOR, now=NOW)
+        set_tags(session, person.id, ["vip"], origin=EDITOR, now=NOW)
 
 
 def newsletter_segment(*arguments: str) -> Result:

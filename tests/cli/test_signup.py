@@ -1,7 +1,6 @@
 """`newsletter list form`, `newsletter subscriber evidence` and `invite`."""
 
 import json
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import Any
 
@@ -15,21 +14,12 @@ from newsletter.clock import utc_now
 from newsletter.db import get_engine, transaction
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import SuppressionReason
-from newsletter.settings import get_settings
 from tests.audience.signing_up import ADA, ask, kinds, make_list, press, requests
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
 
-@pytest.fixture(autouse=True)
-def _own_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def newsletter_list(*arguments: str) -> Result:

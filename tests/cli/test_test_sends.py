@@ -9,18 +9,15 @@ from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from newsletter.cli import edition, test_recipients
-from newsletter.db import get_engine
 from newsletter.deliver.post_office import PostOffice
 from newsletter.devmail.peer import DevMail
 from newsletter.devmail.script import Phase, Reply, Rule, Script
 from newsletter.errors import AddressError, InputError
-from newsletter.settings import get_settings
 from tests.newsroom import (
     add_list,
     add_readers,
     add_transport,
     approved_edition,
-    ringing_at,
     settings_for,
 )
 from tests.smtpd import smtpd
@@ -33,17 +30,7 @@ def store() -> str:
     return "sqlite"
 
 
-@pytest.fixture(autouse=True)
-def _own_database(
-    database_url: str, redis_server: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_engine.cache_clear()
-    with ringing_at(redis_server, monkeypatch):
-        yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+pytestmark = pytest.mark.usefixtures("own_bells", "own_database")
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """`newsletter transport` as a person at a terminal meets it."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner
@@ -11,22 +10,14 @@ from newsletter.clock import utc_now
 from newsletter.db import get_engine, transaction
 from newsletter.deliver.holds import Trip, hold
 from newsletter.models import Domain, HoldScope
-from newsletter.settings import get_settings
 from tests.newsroom import add_list
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
 
 @pytest.fixture(autouse=True)
-def _own_database(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
+def _a_transport(own_database: None) -> None:
     newsletter_transport("set", "relay", "smtp+starttls://user:secret@relay.example")
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
 
 
 def newsletter_transport(*arguments: str) -> str:

@@ -176,7 +176,7 @@ def test_old_news_does_not_come_in(engine: Engine) -> None:
 def test_what_no_feed_shows_any_more_is_forgotten_and_the_rest_is_not(engine: Engine) -> None:
     feed_id = a_feed(engine, add_list(engine))
     bring(engine, feed_id, [an_entry(FERRY), an_entry(TRAM)])
-    dismiss(engine, rows(engine)[0].id)
+    dismiss(engine, next(row.id for row in rows(engine) if row.title == FERRY))
     bring(engine, feed_id, [an_entry(FERRY)], days=10)
 
     forgotten = forget_candidates(engine, now=MORNING + FRESH + timedelta(hours=1))

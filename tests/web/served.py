@@ -59,7 +59,9 @@ class Server:
 
 
 @contextmanager
-def running_server(database_url: str, redis_url: str, log: Path) -> Iterator[Server]:
+def running_server(
+    database_url: str, redis_url: str, log: Path, *, port: int | None = None
+) -> Iterator[Server]:
     environment = {
         **os.environ,
         "NEWSLETTER_DATABASE_URL": database_url,
@@ -67,7 +69,7 @@ def running_server(database_url: str, redis_url: str, log: Path) -> Iterator[Ser
         "NEWSLETTER_SECRET_KEYS": f"0:{SECRET}",
         "NEWSLETTER_STATE_DIR": str(log.parent / "state"),
     }
-    port = free_port()
+    port = port or free_port()
     with (
         log.open("wb") as output,
         subprocess.Popen(

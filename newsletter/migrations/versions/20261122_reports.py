@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 PENDING, CONFIRMED, UNSUBSCRIBED = 0, 1, 2
+SUMS = ("people", "sent", "deferred", "failed", "uncertain", "excluded", "cancelled")
 
 
 def upgrade() -> None:
@@ -16,6 +17,8 @@ def upgrade() -> None:
         "edition_figures",
         sa.Column("clickers", sa.Integer(), server_default=sa.text("0"), nullable=False),
     )
+    for name in SUMS:
+        op.add_column("edition_figures", sa.Column(name, sa.Integer(), nullable=True))
     op.create_table(
         "story_figures",
         sa.Column("edition_id", sa.Integer(), nullable=False),
@@ -103,4 +106,5 @@ def _count_people() -> None:
 def downgrade() -> None:
     for table in ("list_day_figures", "list_figures", "hour_figures", "story_figures"):
         op.drop_table(table)
-    op.drop_column("edition_figures", "clickers")
+    for name in (*SUMS, "clickers"):
+        op.drop_column("edition_figures", name)

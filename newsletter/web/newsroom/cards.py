@@ -19,7 +19,7 @@ from newsletter.compose.media import LARGEST_BYTES, keep_picture, media_url, ree
 from newsletter.errors import InputError
 from newsletter.plan.drafts import draft_of, save_draft
 from newsletter.web.newsroom.answers import Told, answer, based_on
-from newsletter.web.newsroom.desk import CARDS
+from newsletter.web.newsroom.desk import CARDS, TEXT
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 
@@ -45,7 +45,8 @@ def save_cards(visit: Visit) -> Response:
         visit.session, edition.id, edit.content, based_on=version, by=visit.by, now=visit.now
     )
     parts = ("state", "findings", "inbox", *(() if visit.form.has("quietly") else ("cards",)))
-    return answer(visit, saved, mode=CARDS, parts=parts, told=edit.told)
+    mode = TEXT if visit.form.get("mode") == TEXT else CARDS
+    return answer(visit, saved, mode=mode, parts=parts, told=edit.told)
 
 
 # Above the stories

@@ -136,15 +136,12 @@ class Desk:
 
     def part(self, name: str, **more: Any) -> str:
         """A part of the page, as the page itself would have it."""
-        return rendered(f"newsroom/compose/_{name}.html", self.context | more)
+        given = {"visit": self.visit, "form_token": self.visit.form_token}
+        return rendered(f"newsroom/compose/_{name}.html", given | self.context | more)
 
     @property
     def context(self) -> dict[str, Any]:
-        visit = self.visit
         return {
-            "visit": visit,
-            "notice": None,
-            "form_token": visit.form_token,
             "desk": self,
             "draft": self.draft,
             "content": self.content,

@@ -18,6 +18,7 @@ PAGE = "/office/settings"
 
 def settings(visit: Visit) -> Response:
     visit.require(Role.ADMIN, ())
+    visit.require_fresh()
     return _page(visit, installation_settings(visit.session))
 
 

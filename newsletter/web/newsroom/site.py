@@ -26,6 +26,7 @@ from newsletter.web.newsroom import (
     new_edition,
     people,
     preview,
+    providers,
     report,
     reports,
     review,
@@ -33,6 +34,7 @@ from newsletter.web.newsroom import (
     schedule,
     segments,
     sending,
+    sending_domains,
     settings,
     sign_in,
     slots,
@@ -42,6 +44,7 @@ from newsletter.web.newsroom import (
     suppressions,
     test_send,
     today,
+    transports,
 )
 from newsletter.web.newsroom.entrance import Entrance
 from newsletter.web.newsroom.screens import Screen
@@ -95,6 +98,9 @@ SCREENS: tuple[Screen, ...] = tuple(
         audit.SCREENS,
         imports.SCREENS,
         exports.SCREENS,
+        transports.SCREENS,
+        sending_domains.SCREENS,
+        providers.SCREENS,
         settings.SCREENS,
     )
 )

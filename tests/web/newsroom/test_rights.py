@@ -97,7 +97,7 @@ def test_who_has_other_lists_only_finds_none_of_what_is_for_all(site: Site, role
         assert ask(member, "GET", path_of(screen)).status_code in {403, 404}, screen.path
 
 
-STRANGE = {
+STRANGE: dict[str, dict[str, Any]] = {
     "no token": {"data": {}},
     "an empty token": {"data": {"csrf": ""}},
     "a wrong token": {"data": {"csrf": "0" * 43}},
@@ -122,7 +122,7 @@ STRANGE = {
 def test_no_write_happens_that_our_own_forms_did_not_send(site: Site, how: str) -> None:
     """S-08: every route that changes anything, the sign-in among them."""
     member = site.member(Role.ADMIN)
-    more = {
+    more: dict[str, Any] = {
         name: {key: member.csrf if text == "right" else text for key, text in value.items()}
         if isinstance(value, dict)
         else value

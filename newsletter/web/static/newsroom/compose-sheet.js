@@ -27,9 +27,9 @@ function draw() {
 export function markLines() {
   if (!field || !lines) return;
   draw();
-  for (const marked of lines.querySelectorAll("[class]")) marked.removeAttribute("class");
+  for (const marked of lines.querySelectorAll("[data-found]")) marked.removeAttribute("data-found");
   // The worst of a line is the first of the list, so it is set last.
   for (const found of [...document.querySelectorAll("#findings [data-line]")].reverse()) {
-    lines.children[Number(found.dataset.line) - 1]?.setAttribute("class", found.dataset.severity);
+    lines.children[Number(found.dataset.line) - 1]?.setAttribute("data-found", found.dataset.severity);
   }
 }
