@@ -21,6 +21,7 @@ from newsletter.models import (
     InstallationSetting,
     MailingList,
     Reason,
+    Subscriber,
 )
 from newsletter.plan import schedule
 from newsletter.plan.approval import approve_edition
@@ -29,7 +30,7 @@ from newsletter.plan.editions import content_of, correct_edition, create_edition
 from newsletter.plan.planner import plan_edition
 from newsletter.plan.review import submit_edition
 from newsletter.settings import Settings
-from tests.newsroom import a_briefing, add_list, add_readers, add_transport
+from tests.newsroom import a_briefing, add_list, add_readers, add_transport, live_in
 from tests.site import Site
 
 PEOPLE = ("Ada", "Bo", "Cy", "Di")
@@ -80,6 +81,14 @@ class Desk:
                 now=utc_now(),
             )
         return edition_id
+
+    def approved_with_zones(self, *zones: str) -> int:
+        """The first readers live in these zones."""
+        with reading(self.engine) as session:
+            readers = session.scalars(select(Subscriber.id).order_by(Subscriber.id)).all()
+        for zone, reader in zip(zones, readers, strict=False):
+            live_in(self.engine, zone, [reader])
+        return self.approved()
 
     def sending(self) -> int:
         edition_id = self.approved()

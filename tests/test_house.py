@@ -15,6 +15,7 @@ from newsletter.cli import COMMANDS
 from newsletter.db import Model
 from newsletter.queue import QUEUE_OF, Job, Queue
 from newsletter.settings import PREFIX, PROJECT_ROOT, SAMPLE_SECRET, TEMPLATES, Settings
+from newsletter.web.newsroom.menu import NEWSROOM, OFFICE, Place
 from workers import timetable
 from workers.app import app
 
@@ -172,6 +173,11 @@ def test_each_template_can_be_parsed(template: str) -> None:
     source = (TEMPLATES / template).read_text()
 
     assert environment.parse(source) is not None
+
+
+@pytest.mark.parametrize("place", [*NEWSROOM, *OFFICE], ids=lambda place: place.url)
+def test_each_page_of_the_menu_is_in_the_guide(place: Place) -> None:
+    assert f"`{place.url}`" in (PROJECT_ROOT / "docs" / "newsroom.md").read_text()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(PROJECT_ROOT)))

@@ -4,21 +4,26 @@ Every way to search reads an index from one place on, so that it costs the same 
 """
 
 import unicodedata
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, false, literal, not_, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from newsletter.addresses import LONGEST_ADDRESS, parse_address
 from newsletter.audience.fields import refuse
+from newsletter.db import among
 from newsletter.errors import AddressError
 from newsletter.models import Domain, Subscriber, Subscription, SubscriptionStatus
 
 MOST_ON_A_PAGE = 1_000
+FEW = 2_000
+"""So many are looked up one by one; where there are more, every hundredth or so of all is one."""
 _LAST = "\U0010ffff"
 _BY_ADDRESS, _BY_NUMBER = "a", "n"
 _LONGEST_NUMBER = 18  # digits; more may not fit the column
+
+_Truth = ColumnElement[bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +60,32 @@ def search_subscribers(
     if text.startswith("#"):
         return _page(_numbered(session, wanted, text.removeprefix("#")), limit)
     domain_id = _domain_id(session, text)
-    if domain_id is not None or text.startswith("@"):
-        return _page(_of_domain(session, wanted, domain_id, place, limit + 1), limit)
-    begins = _address_beginning(text)
+    if domain_id is None and text.startswith("@"):
+        return FoundPage((), None)
+    if domain_id is not None:
+        of_domain = and_(Subscriber.domain_id == domain_id, *_before(Subscriber.id, place))
+        return _page(_newest_of(session, wanted, of_domain, limit + 1), limit)
+    address_begins = _address_begins(_address_beginning(text))
     is_past_addresses = kind == _BY_NUMBER
-    found = [] if is_past_addresses else _by_address(session, wanted, begins, place, limit + 1)
+    found: list[Subscriber] = []
+    if not is_past_addresses:
+        found = _by_address(session, wanted, address_begins, place, limit + 1)
     by = _BY_ADDRESS if len(found) >= limit else _BY_NUMBER
     if "@" not in text and len(found) <= limit:
-        behind = place if is_past_addresses else ""
-        found += _by_name(session, wanted, text, begins, behind, limit + 1 - len(found))
+        behind = _before(Subscriber.id, place if is_past_addresses else "")
+        # Those whose address begins so as well have been found before.
+        named = and_(_name_begins(session, text), not_(address_begins), *behind)
+        found += _newest_of(session, wanted, named, limit + 1 - len(found))
     return _page(found, limit, by=by)
 
 
 def _newest(session: Session, wanted: Wanted, place: str, limit: int) -> list[Subscriber]:
-    if wanted.list_id is None and wanted.of_lists is None:
+    lists = _lists(wanted)
+    if lists is None:
         query = select(Subscriber).where(*_before(Subscriber.id, place))
         return list(session.scalars(query.order_by(Subscriber.id.desc()).limit(limit)))
-    lists = wanted.of_lists if wanted.list_id is None else (wanted.list_id,)
     ids: set[int] = set()
-    for list_id in lists or ():
+    for list_id in lists:
         # Read off the end of each list's own index, instead of looking everybody up in it.
         query_of_list = (
             select(Subscription.subscriber_id)
@@ -91,76 +103,82 @@ def _numbered(session: Session, wanted: Wanted, digits: str) -> list[Subscriber]
     return list(session.scalars(_narrowed(wanted).where(Subscriber.id == int(digits))))
 
 
-def _of_domain(
-    session: Session, wanted: Wanted, domain_id: int | None, place: str, limit: int
-) -> list[Subscriber]:
-    if domain_id is None:
-        return []
-    query = _narrowed(wanted).where(
-        Subscriber.domain_id == domain_id, *_before(Subscriber.id, place)
-    )
-    return list(session.scalars(query.order_by(Subscriber.id.desc()).limit(limit)))
-
-
 def _by_address(
-    session: Session, wanted: Wanted, begins: str, place: str, limit: int
+    session: Session, wanted: Wanted, begins: _Truth, place: str, limit: int
 ) -> list[Subscriber]:
-    query = _narrowed(wanted).where(_address_begins(begins))
     if place:
-        query = query.where(Subscriber.address_key > place)
-    return list(session.scalars(query.order_by(Subscriber.address_key).limit(limit)))
+        begins = and_(begins, Subscriber.address_key > place)
+    query = _matching(session, wanted, begins).order_by(Subscriber.address_key)
+    return list(session.scalars(query.limit(limit)))
 
 
-def _by_name(
-    session: Session, wanted: Wanted, text: str, begins: str, place: str, limit: int
-) -> list[Subscriber]:
-    """Those whose address begins so as well have been found before."""
-    ids = (
-        _narrowed(wanted)
-        .with_only_columns(Subscriber.id)
-        .where(
-            _name_begins(session, text),
-            not_(_address_begins(begins)),
-            *_before(Subscriber.id, place),
-        )
-        .order_by(Subscriber.id.desc())
-        .limit(limit)
-    )
-    return _people(session, session.scalars(ids).all())
+def _newest_of(session: Session, wanted: Wanted, condition: _Truth, limit: int) -> list[Subscriber]:
+    query = _matching(session, wanted, condition).order_by(Subscriber.id.desc())
+    return list(session.scalars(query.limit(limit)))
 
 
-def _people(session: Session, ids: Any) -> list[Subscriber]:
+def _matching(session: Session, wanted: Wanted, condition: _Truth) -> Select[Subscriber]:
+    """The people who match, by whichever path has few of them.
+
+    Where each path has many, whoever reads them in order soon has a page full. The database could
+    not know: what is asked for comes as a parameter.
+    """
+    matching = _few(session, select(Subscriber.id).where(condition))
+    if matching is not None:
+        return _narrowed(wanted).where(among(session, Subscriber.id, matching))
+    lists = _lists(wanted)
+    query = _narrowed(wanted).where(condition)
+    if lists is None:
+        return query
+    of_lists = or_(false(), *(and_(*_of_list(each, wanted.status)) for each in lists))
+    members = _few(session, select(Subscription.subscriber_id).where(of_lists))
+    return query if members is None else query.where(among(session, Subscriber.id, members))
+
+
+def _few(session: Session, ids: Select[int]) -> list[int] | None:
+    """Their numbers; None: there are many."""
+    found = session.scalars(ids.limit(FEW + 1)).all()
+    return list(found) if len(found) <= FEW else None
+
+
+def _people(session: Session, ids: Sequence[int]) -> list[Subscriber]:
     found = select(Subscriber).where(Subscriber.id.in_(ids)).order_by(Subscriber.id.desc())
     return list(session.scalars(found)) if ids else []
 
 
+def _lists(wanted: Wanted) -> Collection[int] | None:
+    """Whose people are meant; None: everybody."""
+    return wanted.of_lists if wanted.list_id is None else (wanted.list_id,)
+
+
 def _narrowed(wanted: Wanted) -> Select[Subscriber]:
-    query = select(Subscriber)
+    lists = _lists(wanted)
+    if lists is None:
+        return select(Subscriber)
     of_person = Subscription.subscriber_id == Subscriber.id
     if wanted.list_id is not None:
-        return query.join(Subscription, and_(of_person, *_of_list(wanted.list_id, wanted.status)))
-    if wanted.of_lists is not None:
-        return query.where(exists().where(of_person, Subscription.list_id.in_(wanted.of_lists)))
-    return query
+        of_list = _of_list(wanted.list_id, wanted.status)
+        return select(Subscriber).where(exists().where(of_person, *of_list))
+    return select(Subscriber).where(exists().where(of_person, Subscription.list_id.in_(lists)))
 
 
-def _of_list(list_id: int, status: SubscriptionStatus | None) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [Subscription.list_id == list_id]
+def _of_list(list_id: int, status: SubscriptionStatus | None) -> list[_Truth]:
+    conditions: list[_Truth] = [Subscription.list_id == list_id]
     if status is not None:
         # Written out: only so does the partial index of those who are apart serve it.
         conditions.append(Subscription.status == literal(status, literal_execute=True))
     return conditions
 
 
-def _before(column: InstrumentedAttribute[int], place: str) -> list[ColumnElement[bool]]:
+def _before(column: InstrumentedAttribute[int], place: str) -> list[_Truth]:
     return [column < int(place)] if place else []
 
 
-def _address_begins(begins: str) -> ColumnElement[bool]:
+def _address_begins(begins: str) -> _Truth:
     return and_(Subscriber.address_key >= begins, Subscriber.address_key < begins + _LAST)
 
 
-def _name_begins(session: Session, text: str) -> ColumnElement[bool]:
+def _name_begins(session: Session, text: str) -> _Truth:
     """In any of the ways in which people capitalise names: the index knows no other likeness."""
     text = unicodedata.normalize("NFC", text)
     spellings = sorted({text, text.lower(), text.upper(), text.title(), text.capitalize()})

@@ -151,7 +151,7 @@ class System:
         ) as process:
             peak = 0.0
             while process.poll() is None:
-                peak = max(peak, _peak_rss_mb(process.pid))
+                peak = max(peak, peak_rss_mb(process.pid))
                 time.sleep(LOOK_SECONDS)
             seconds = time.monotonic() - started_at
             output, errors = process.communicate()
@@ -217,7 +217,7 @@ def _insert(table: str) -> str:
     return f"INSERT INTO main.{table} SELECT * FROM source.{table}"  # noqa: S608  our own tables
 
 
-def _peak_rss_mb(pid: int) -> float:
+def peak_rss_mb(pid: int) -> float:
     try:
         return Cost.of([pid]).peak_rss_mb
     except NewsletterError:

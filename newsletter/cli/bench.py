@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from newsletter.bench.exports import measure_export
+from newsletter.bench.import_walk import walk_through_import
 from newsletter.bench.imports import measure_import
 from newsletter.bench.others import Server
 from newsletter.bench.pages import time_pages
@@ -89,9 +90,16 @@ def _rows_options(command: Command) -> Command:
 
 @command.command("import")
 @_rows_options
-def import_command(rows: int, store: str, as_json: bool) -> None:
+@click.option(
+    "--kill",
+    "is_killed",
+    is_flag=True,
+    help="Instead: kill it at half, go on, import again, and count who may be mailed.",
+)
+def import_command(rows: int, store: str, is_killed: bool, as_json: bool) -> None:
     """Import a file twice, and compare with a bare COPY of the same rows into the same tables."""
-    figures = measure_import(store, rows, tell=lambda text: click.echo(text, err=True))
+    measured = walk_through_import if is_killed else measure_import
+    figures = measured(store, rows, tell=lambda text: click.echo(text, err=True))
     _show_figures(figures.to_json(), as_json=as_json)
 
 

@@ -20,13 +20,13 @@ from newsletter.db import reading, transaction
 from newsletter.deliver.relay_log import settle_by_relay_log
 from newsletter.deliver.settling import send_again, settle_by_evidence
 from newsletter.errors import InputError
-from newsletter.models import Evidence
+from newsletter.models import Evidence, Tracking
 from newsletter.plan import approval, editions, schedule
 from newsletter.plan.audience import choose_audience
 from newsletter.plan.correcting import note_correction, open_correction_mail
 from newsletter.plan.drafts import cut_revision, draft_of
 from newsletter.plan.marks import marks_of
-from newsletter.plan.stored import find_edition
+from newsletter.plan.stored import find_edition, lists_of
 from newsletter.report.doubts import (
     Doubt,
     everybody_in_doubt,
@@ -37,6 +37,12 @@ from newsletter.report.editions import EditionStatus, edition_status
 from newsletter.settings import get_settings
 
 BRIEFING = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+_COUNTED = {
+    Tracking.ANONYMOUS: "opens and clicks are counted there, and nobody knows whose",
+    Tracking.OFF: "nobody's opens and clicks are counted there",
+}
 
 
 @click.group()
@@ -214,10 +220,15 @@ def status(edition_id: int, as_json: bool) -> None:
     """Show what became of everybody whom an edition was planned for."""
     with reading() as session:
         current = edition_status(session, edition_id)
+        tracking = {each.slug: each.tracking for each in lists_of(session, edition_id)}
     if as_json:
-        click.echo(json.dumps(current.to_json(), ensure_ascii=False))
+        found = current.to_json() | {"tracking": tracking}
+        click.echo(json.dumps(found, ensure_ascii=False))
         return
     click.echo(describe(current))
+    for slug, how in tracking.items():
+        if how is not Tracking.FULL:
+            click.echo(f"  {slug}: {_COUNTED[how]}")
 
 
 @command.command()

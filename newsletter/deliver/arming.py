@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.db import among, transaction
 from newsletter.deliver import epoch
+from newsletter.deliver.ending import refresh_sums
 from newsletter.deliver.journal import sent_since
 from newsletter.deliver.outcome import Reply
 from newsletter.deliver.recovery import recover

@@ -10,6 +10,8 @@ from newsletter.models import BATCH_COUNTERS, Batch, EditionFigures
 
 def keep_sums(session: Session, edition_ids: Collection[int]) -> None:
     """Part of whatever ends these editions."""
+    if not edition_ids:
+        return
     sums = {name: func.sum(getattr(Batch, name)) for name in BATCH_COUNTERS}
     rows = session.execute(
         select(Batch.edition_id, *sums.values())

@@ -12,6 +12,7 @@ from sqlalchemy import CursorResult, Engine, delete, exists, func, select, updat
 from newsletter.clock import is_steady
 from newsletter.db import reading, transaction
 from newsletter.deliver.deadlines import expire
+from newsletter.deliver.ending import keep_sums
 from newsletter.deliver.holds import pause_held_editions
 from newsletter.deliver.rebatching import rebatch
 from newsletter.deliver.recovery import recover

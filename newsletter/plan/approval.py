@@ -319,7 +319,13 @@ def _what_changed(session: Session, edition: Edition, seen: str) -> str:
         .order_by(Revision.number.desc())
         .limit(1)
     )
-    said = _said(difference_of(draft_content_of(before), draft.content)) if before else ""
+    difference = difference_of(draft_content_of(before), draft.content) if before else None
+    if difference is not None and difference.is_empty:
+        return (
+            f"Edition {edition.id} is not what you looked at any more: what its list puts around "
+            "the text has changed. Look at it again and approve that."
+        )
+    said = _said(difference) if difference else ""
     return (
         f"Edition {edition.id} is not what you looked at any more: {draft.changed_by} changed it at "
         f"{draft.changed_at:%H:%M} UTC{said}. Look at it again and approve that."

@@ -1,6 +1,6 @@
 """What somebody should look at now, and why."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 
 from newsletter.models import AlarmKind, EditionState, HoldScope, MailingList
 from newsletter.plan.alarms import unready_slots
-from newsletter.report.backlog import Backlog, read_backlog
-from newsletter.report.lists import EditionLine, newest_lines
-from newsletter.report.transports import HeldThing, sending_status
+from newsletter.report.backlog import due_since
+from newsletter.report.lists import EditionLine
+from newsletter.report.transports import HeldThing, held_things
 
 LATE = timedelta(minutes=2)
 """So long a batch that is due waits for a worker before somebody should know."""
@@ -64,22 +64,29 @@ Alarm = UnreadySlot | Held | NobodySends | Refusals | InDoubt
 
 
 def alarms_for(
-    session: Session, mailing_lists: Sequence[MailingList], *, now: datetime
+    session: Session,
+    mailing_lists: Sequence[MailingList],
+    newest: Iterable[Sequence[EditionLine]],
+    *,
+    now: datetime,
 ) -> list[Alarm]:
-    """The most pressing first; of what concerns everybody, and of these lists."""
+    """The most pressing first; of what concerns everybody, and of these lists.
+
+    `newest` has the newest edition of each list that has begun, and the one before it.
+    """
     ids = {each.id for each in mailing_lists}
     return [
-        *_nobody_sends(read_backlog(session, now=now), now),
+        *_nobody_sends(session, now),
         *_unready(session, ids, now),
         *_held(session, now),
-        *_about_editions(session, ids, now),
+        *_about_editions(newest, now),
     ]
 
 
-def _nobody_sends(backlog: Backlog, now: datetime) -> Iterator[NobodySends]:
-    late = timedelta(seconds=backlog.oldest_due_seconds)
-    if late > LATE:
-        yield NobodySends(now - late)
+def _nobody_sends(session: Session, now: datetime) -> Iterator[NobodySends]:
+    since = due_since(session, now=now)
+    if since is not None and now - since > LATE:
+        yield NobodySends(since)
 
 
 def _unready(session: Session, list_ids: Collection[int], now: datetime) -> Iterator[UnreadySlot]:
@@ -90,19 +97,17 @@ def _unready(session: Session, list_ids: Collection[int], now: datetime) -> Iter
 
 
 def _held(session: Session, now: datetime) -> Iterator[Held]:
-    status = sending_status(session, now=now)
-    for thing in (*status.holds, *(hold for each in status.transports for hold in each.holds)):
+    for thing in held_things(session, now=now):
         edition_id = int(thing.what) if thing.scope is HoldScope.EDITION else None
         yield Held(thing, edition_id)
 
 
 def _about_editions(
-    session: Session, list_ids: Collection[int], now: datetime
+    lists: Iterable[Sequence[EditionLine]], now: datetime
 ) -> Iterator[Refusals | InDoubt]:
     seen = set[int]()
-    for lines in newest_lines(session, list_ids, most=2).values():
-        newest = lines[0]
-        before = lines[1] if len(lines) > 1 else None
+    for newest, *rest in lists:
+        before = rest[0] if rest else None
         if newest.started_at < now - LOOKED_AT or newest.status.edition_id in seen:
             continue
         seen.add(newest.status.edition_id)

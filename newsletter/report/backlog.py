@@ -82,6 +82,19 @@ def read_backlog(session: Session, *, now: datetime) -> Backlog:
     )
 
 
+def due_since(session: Session, *, now: datetime) -> datetime | None:
+    """Since when the batch waits for a worker that is due longest; None: none is due."""
+    return session.scalar(
+        select(func.min(Batch.due_at))
+        .join(Edition, Edition.id == Batch.edition_id)
+        .where(
+            Edition.state == EditionState.SENDING,
+            Batch.state == BatchState.READY,
+            Batch.due_at <= now,
+        )
+    )
+
+
 def _oldest_mail(session: Session, now: datetime) -> datetime:
     """When the single mail that waits longest fell due; `now` when none waits."""
     due = session.scalar(

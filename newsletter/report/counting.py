@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
@@ -52,6 +52,8 @@ class Counted:
     """By list: opens, clicks, unsubscribes of all hours. What is told late moves no hour, so that
     hours can be compared by their sums only."""
     batches: Mapping[tuple[int, str], int]
+    sums: Mapping[str, int] = field(default_factory=dict)
+    """Of the batches' counters, where they are kept."""
 
 
 def counted(session: Session, edition_id: int) -> Counted:

@@ -1,4 +1,8 @@
-"""What became of an edition, read from its batches' counters and its figures: never by counting."""
+"""What became of an edition, read from its batches' counters and its figures: never by counting.
+
+Of an edition that is over the sums of these counters are kept, so that it does not matter how many
+batches it had.
+"""
 
 from collections import defaultdict
 from collections.abc import Collection
@@ -9,9 +13,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from newsletter.errors import NotFoundError
-from newsletter.models import Batch, Edition, EditionFigures, EditionState, ExclusionFigures
+from newsletter.models import (
+    BATCH_COUNTERS,
+    Batch,
+    Edition,
+    EditionFigures,
+    EditionState,
+    ExclusionFigures,
+)
 
-_COUNTERS = ("people", "deferred", "sent", "excluded", "failed", "uncertain", "cancelled")
 _NOTHING = EditionFigures(opens=0, clicks=0, clickers=0, unsubscribes=0)
 
 
@@ -60,23 +70,38 @@ def edition_status(session: Session, edition_id: int) -> EditionStatus:
 
 
 def edition_statuses(session: Session, edition_ids: Collection[int]) -> dict[int, EditionStatus]:
-    """Of those of them that there are, by id; three questions, however many they are."""
-    counts = _sums_of_batches(session, edition_ids)
-    excluded = _exclusions(session, edition_ids)
+    """Of those of them that there are, by id; four questions at most, however many they are."""
+    found = session.scalars(select(Edition).where(Edition.id.in_(edition_ids)))
+    return statuses_of(session, found.all())
+
+
+def statuses_of(session: Session, editions: Collection[Edition]) -> dict[int, EditionStatus]:
+    """By id."""
+    ids = [edition.id for edition in editions]
     figures = {
         each.edition_id: each
         for each in session.scalars(
-            select(EditionFigures).where(EditionFigures.edition_id.in_(edition_ids))
+            select(EditionFigures).where(EditionFigures.edition_id.in_(ids))
         )
     }
+    kept = {
+        edition.id: {name: getattr(figures[edition.id], name) for name in BATCH_COUNTERS}
+        for edition in editions
+        if edition.finished_at is not None
+        and edition.id in figures
+        and figures[edition.id].people is not None
+    }
+    begun = {edition.id for edition in editions if edition.started_at is not None}
+    counts = kept | _sums_of_batches(session, begun - kept.keys())
+    excluded = _exclusions(session, ids)
     return {
         edition.id: _status(
             edition,
-            counts.get(edition.id, dict.fromkeys(_COUNTERS, 0)),
+            counts.get(edition.id, dict.fromkeys(BATCH_COUNTERS, 0)),
             excluded[edition.id],
             figures.get(edition.id) or _NOTHING,
         )
-        for edition in session.scalars(select(Edition).where(Edition.id.in_(edition_ids)))
+        for edition in editions
     }
 
 
@@ -108,14 +133,16 @@ def _status(
 
 
 def _sums_of_batches(session: Session, edition_ids: Collection[int]) -> dict[int, dict[str, int]]:
-    sums = [func.sum(getattr(Batch, name)) for name in _COUNTERS]
+    if not edition_ids:
+        return {}
+    sums = [func.sum(getattr(Batch, name)) for name in BATCH_COUNTERS]
     rows = session.execute(
         select(Batch.edition_id, *sums)
         .where(Batch.edition_id.in_(edition_ids))
         .group_by(Batch.edition_id)
     )
     return {
-        edition_id: dict(zip(_COUNTERS, map(int, counts), strict=True))
+        edition_id: dict(zip(BATCH_COUNTERS, map(int, counts), strict=True))
         for edition_id, *counts in rows
     }
 

@@ -16,8 +16,8 @@ from newsletter.models import (
     MailingList,
 )
 from newsletter.plan.timing import rules_of
-from newsletter.report.editions import EditionStatus, edition_statuses
-from newsletter.report.titles import titles_of
+from newsletter.report.editions import EditionStatus, statuses_of
+from newsletter.report.titles import titles_of_editions
 
 EDITIONS_ON_A_PAGE = 30
 _DAY = timedelta(days=1)
@@ -147,7 +147,7 @@ def edition_lines(
 ) -> EditionLines:
     """Editions of the list that have begun, the newest first; `before` is an earlier page's `older`."""
     query = (
-        select(Edition.id, Edition.started_at)
+        select(Edition)
         .join(EditionList, EditionList.edition_id == Edition.id)
         .where(EditionList.list_id == list_id, Edition.started_at.is_not(None))
         .order_by(Edition.started_at.desc(), Edition.id.desc())
@@ -159,27 +159,33 @@ def edition_lines(
         query = query.where(
             or_(Edition.started_at < last.started_at, and_(is_same, Edition.id < last.id))
         )
-    found = [(edition_id, at) for edition_id, at in session.execute(query) if at is not None]
-    lines = lines_of(session, dict(found[:most]))
-    return EditionLines(tuple(lines), found[most - 1][0] if len(found) > most else None)
+    found = session.scalars(query).all()
+    lines = lines_of(session, found[:most])
+    return EditionLines(tuple(lines), found[most - 1].id if len(found) > most else None)
 
 
 def list_lines(
     session: Session, mailing_lists: Sequence[MailingList], *, days: int, now: datetime
 ) -> list[ListLine]:
     growth = growth_of(session, mailing_lists, days=days, now=now)
-    newest = newest_lines(session, [each.id for each in mailing_lists], most=1)
+    newest = newest_editions(session, [each.id for each in mailing_lists], most=1)
+    editions = {edition.id: edition for found in newest.values() for edition in found}
+    lines = {line.status.edition_id: line for line in lines_of(session, list(editions.values()))}
     return [
-        ListLine(each, growth[each.id], next(iter(newest.get(each.id, ())), None))
+        ListLine(each, growth[each.id], next((lines[one.id] for one in newest[each.id]), None))
         for each in mailing_lists
     ]
 
 
-def lines_of(session: Session, started: dict[int, datetime]) -> list[EditionLine]:
-    """In the order of `started`, which has each edition's beginning."""
-    statuses = edition_statuses(session, started)
-    titles = titles_of(session, started)
-    return [EditionLine(titles[each], at, statuses[each]) for each, at in started.items()]
+def lines_of(session: Session, editions: Sequence[Edition]) -> list[EditionLine]:
+    """In their order; of those that have begun."""
+    statuses = statuses_of(session, editions)
+    titles = titles_of_editions(session, editions)
+    return [
+        EditionLine(titles[each.id], each.started_at, statuses[each.id])
+        for each in editions
+        if each.started_at is not None
+    ]
 
 
 def _growth(
@@ -211,34 +217,24 @@ def _growth(
     )
 
 
-def newest_lines(
+def newest_editions(
     session: Session, list_ids: Collection[int], *, most: int
-) -> dict[int, list[EditionLine]]:
+) -> defaultdict[int, list[Edition]]:
     """By list, its editions that began last, the newest first."""
-    begun = _newest_editions(session, list_ids, most)
-    lines = {
-        line.status.edition_id: line
-        for line in lines_of(session, {edition_id: at for _, edition_id, at in begun})
-    }
-    found = defaultdict[int, list[EditionLine]](list)
-    for list_id, edition_id, _ in begun:
-        found[list_id].append(lines[edition_id])
-    return found
-
-
-def _newest_editions(
-    session: Session, list_ids: Collection[int], most: int
-) -> list[tuple[int, int, datetime]]:
-    """(list, edition, its beginning)."""
     newest_first = (Edition.started_at.desc(), Edition.id.desc())
     rank = func.row_number().over(partition_by=EditionList.list_id, order_by=newest_first)
     ranked = (
-        select(EditionList.list_id, Edition.id, Edition.started_at, rank.label("rank"))
+        select(EditionList.list_id, Edition.id, rank.label("rank"))
         .join(Edition, Edition.id == EditionList.edition_id)
         .where(EditionList.list_id.in_(list_ids), Edition.started_at.is_not(None))
         .subquery()
     )
-    rows = session.execute(
-        select(ranked).where(ranked.c.rank <= most).order_by(ranked.c.list_id, ranked.c.rank)
-    )
-    return [(row.list_id, row.id, row.started_at) for row in rows]
+    found = defaultdict[int, list[Edition]](list)
+    for list_id, edition in session.execute(
+        select(ranked.c.list_id, Edition)
+        .join(Edition, Edition.id == ranked.c.id)
+        .where(ranked.c.rank <= most)
+        .order_by(ranked.c.list_id, ranked.c.rank)
+    ):
+        found[list_id].append(edition)
+    return found

@@ -4,6 +4,7 @@ An edition whose deliveries were deleted in time has nothing left to be compared
 figures: they stay. Counters of batches are the ledger's; they are compared and never changed here.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from newsletter.audience import figures as people
+from newsletter.audience import figures as list_figures
 from newsletter.db import reading, transaction
+from newsletter.deliver.ending import keep_sums
 from newsletter.models import (
     Batch,
     Delivery,
@@ -79,7 +81,7 @@ def mend_figures(engine: Engine, edition_ids: Collection[int] = ()) -> list[Diff
     if not edition_ids:
         with transaction(engine) as session:
             found += _list_differences(session)
-            people.count_again(session)
+            list_figures.count_again(session)
     return found
 
 
@@ -99,6 +101,8 @@ def recount(session: Session, edition_id: int, right: Counted | None = None) -> 
             session.execute(
                 insert(table), [{"edition_id": edition_id, **figure} for figure in figures]
             )
+    if session.scalar(select(Edition.finished_at).where(Edition.id == edition_id)) is not None:
+        keep_sums(session, [edition_id])
     session.expire_all()
 
 
@@ -106,8 +110,10 @@ def stored(session: Session, edition_id: int) -> Counted:
     figures = session.get(EditionFigures, edition_id, populate_existing=True)
     names = ("opens", "clicks", "clickers", "unsubscribes")
     sums = func.sum(HourFigures.opens), func.sum(HourFigures.clicks)
+    is_kept = figures is not None and figures.people is not None
     return Counted(
         edition={name: getattr(figures, name) if figures else 0 for name in names},
+        sums={name: getattr(figures, name) for name in COUNTED_STATES.values()} if is_kept else {},
         links=_pairs(session, LinkFigures.number, LinkFigures.clicks, edition_id),
         stories=_pairs(session, StoryFigures.story, StoryFigures.clickers, edition_id),
         reasons=_pairs(session, ExclusionFigures.reason, ExclusionFigures.people, edition_id),
@@ -148,12 +154,21 @@ def _differences(edition_id: int, here: Counted, right: Counted) -> Iterator[Dif
             for place, name in enumerate(("opens", "clicks", "unsubscribes"))
         ),
         ("", _batches(here.batches), _batches(right.batches)),
+        ("sum of ", here.sums, _sums_like(here.sums, right)),
     ]
     for what, before, after in compared:
         for key in sorted(before.keys() | after.keys(), key=str):
             old, new = before.get(key, 0), after.get(key, 0)
             if old != new:
                 yield Difference(f"edition {edition_id}, {what}{key}", old, new)
+
+
+def _sums_like(kept: Mapping[str, int], right: Counted) -> dict[str, int]:
+    """What the sums that are kept should be; none are while an edition is under way."""
+    sums = Counter[str]()
+    for (_, state), people in right.batches.items():
+        sums[state] += people
+    return {name: sums[name] for name in kept}
 
 
 def _named(reasons: Mapping[Reason, int]) -> dict[str | int, int]:
@@ -169,7 +184,7 @@ def _batches(counts: Mapping[tuple[int, str], int]) -> dict[str | int, int]:
 
 
 def _list_differences(session: Session) -> Iterator[Difference]:
-    for list_id, (here, right) in people.compare(session).items():
+    for list_id, (here, right) in list_figures.compare(session).items():
         for name in ("confirmed", "pending"):
             before, after = getattr(here, name), getattr(right, name)
             if before != after:

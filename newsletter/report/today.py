@@ -22,9 +22,10 @@ from newsletter.models import (
 )
 from newsletter.plan.slots import due_of
 from newsletter.plan.timing import rules_of
-from newsletter.report.editions import EditionStatus, edition_statuses
-from newsletter.report.lists import EditionLine, lines_of
-from newsletter.report.titles import titles_of
+from newsletter.report.alarms import Alarm, alarms_for
+from newsletter.report.editions import EditionStatus, statuses_of
+from newsletter.report.lists import EditionLine, newest_editions
+from newsletter.report.titles import titles_of_editions
 
 _DAY = timedelta(days=1)
 SHOWN_AFTER = timedelta(hours=18)
@@ -83,51 +84,85 @@ class Yesterday:
     lines: tuple[EditionLine, ...]
 
 
-def lists_today(
-    session: Session, mailing_lists: Sequence[MailingList], *, now: datetime
-) -> list[ListToday]:
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """All that the day's page says."""
+
+    days: tuple[ListToday, ...]
+    yesterday: Yesterday
+    alarms: tuple[Alarm, ...]
+
+
+def read_desk(
+    session: Session, mailing_lists: Sequence[MailingList], *, zone: tzinfo, now: datetime
+) -> Desk:
+    """Yesterday is the one of `zone`. What is known of editions is asked for once for all of them."""
     ids = [each.id for each in mailing_lists]
     placed = _placed(session, ids, now)
-    editions = _Editions.read(session, {edition_id for _, edition_id, _ in placed}, now=now)
+    before, begun = _begun_yesterday(session, ids, zone, now)
+    newest = newest_editions(session, ids, most=2)
+    editions = _Editions.read(
+        session,
+        {
+            edition.id: edition
+            for edition in (
+                *(each.edition for each in placed),
+                *begun,
+                *(each for found in newest.values() for each in found),
+            )
+        },
+        now=now,
+    )
     slots = _slots(session, mailing_lists, now=now)
-    return [
-        _list_today(
-            each,
-            [(edition_id, day) for list_id, edition_id, day in placed if list_id == each.id],
-            editions,
-            slots.get(each.id, {}),
-        )
-        for each in mailing_lists
-    ]
+    return Desk(
+        days=tuple(
+            _list_today(
+                each,
+                [one for one in placed if one.list_id == each.id],
+                editions,
+                slots.get(each.id, {}),
+            )
+            for each in mailing_lists
+        ),
+        yesterday=Yesterday(before, tuple(map(editions.line, begun))),
+        alarms=tuple(
+            alarms_for(
+                session,
+                mailing_lists,
+                [[editions.line(each) for each in found] for found in newest.values()],
+                now=now,
+            )
+        ),
+    )
 
 
-def yesterday(
-    session: Session, list_ids: Collection[int], *, zone: tzinfo, now: datetime
-) -> Yesterday:
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """An edition on a list that the desk has before it; `day` is that of the slot it fills."""
+
+    list_id: int
+    edition: Edition
+    day: date | None
+
+
+def _begun_yesterday(
+    session: Session, list_ids: Collection[int], zone: tzinfo, now: datetime
+) -> tuple[date, Sequence[Edition]]:
     today = now.astimezone(zone).date()
     begin, end = (datetime.combine(day, time(), zone) for day in (today - _DAY, today))
-    started = [
-        (edition_id, at)
-        for edition_id, at in session.execute(
-            select(Edition.id, Edition.started_at)
-            .where(
-                Edition.started_at >= begin,
-                Edition.started_at < end,
-                Edition.id.in_(
-                    select(EditionList.edition_id).where(EditionList.list_id.in_(list_ids))
-                ),
-            )
-            .order_by(Edition.started_at)
+    editions = session.scalars(
+        select(Edition)
+        .where(
+            Edition.started_at >= begin,
+            Edition.started_at < end,
+            Edition.id.in_(select(EditionList.edition_id).where(EditionList.list_id.in_(list_ids))),
         )
-        if at is not None
-    ]
-    return Yesterday(today - _DAY, tuple(lines_of(session, dict(started))))
+        .order_by(Edition.started_at)
+    )
+    return today - _DAY, editions.all()
 
 
-def _placed(
-    session: Session, list_ids: Collection[int], now: datetime
-) -> list[tuple[int, int, date | None]]:
-    """(list, edition, the slot's day) of whatever the desk has before it."""
+def _placed(session: Session, list_ids: Collection[int], now: datetime) -> list[_Placed]:
     is_fresh = or_(
         Edition.state.in_(UNDER_WAY),
         and_(Edition.state.in_(BEING_MADE), Edition.created_at >= now - DRAFTS_SINCE),
@@ -138,19 +173,18 @@ def _placed(
         and_(Edition.state.in_(BEING_MADE), EditionList.slot_date >= now.date() - _DAY),
     )
     rows = session.execute(
-        select(EditionList.list_id, Edition.id, EditionList.slot_date)
+        select(EditionList.list_id, Edition, EditionList.slot_date)
         .join(Edition, Edition.id == EditionList.edition_id)
         .where(EditionList.list_id.in_(list_ids), is_fresh)
         .order_by(Edition.id.desc())
     )
-    return [(list_id, edition_id, day) for list_id, edition_id, day in rows]
+    return [_Placed(list_id, edition, day) for list_id, edition, day in rows]
 
 
 @dataclass(frozen=True, slots=True)
 class _Editions:
     """What is known of the editions of the day, by id."""
 
-    rows: Mapping[int, Edition]
     titles: Mapping[int, str]
     statuses: Mapping[int, EditionStatus]
     expected: Mapping[int, int]
@@ -158,50 +192,48 @@ class _Editions:
     zones_to_go: Mapping[int, int]
 
     @classmethod
-    def read(cls, session: Session, ids: Collection[int], *, now: datetime) -> "_Editions":
+    def read(cls, session: Session, rows: Mapping[int, Edition], *, now: datetime) -> "_Editions":
+        editions = list(rows.values())
+        coming = [each.id for each in editions if each.finished_at is None]
         return cls(
-            rows={
-                each.id: each
-                for each in session.scalars(select(Edition).where(Edition.id.in_(ids)))
-            },
-            titles=titles_of(session, ids),
-            statuses=edition_statuses(session, ids),
-            expected=_expected(session, ids),
-            next_at=_next_waves(session, ids, now),
-            zones_to_go=_zones_to_go(session, ids, now),
+            titles=titles_of_editions(session, editions),
+            statuses=statuses_of(session, editions),
+            expected=_expected(session, coming),
+            next_at=_next_waves(session, coming, now),
+            zones_to_go=_zones_to_go(session, coming, now),
         )
 
-    def today(self, edition_id: int, slot: SlotToday | None) -> EditionToday:
-        row, status = self.rows[edition_id], self.statuses[edition_id]
+    def line(self, edition: Edition) -> EditionLine:
+        assert edition.started_at is not None
+        return EditionLine(self.titles[edition.id], edition.started_at, self.statuses[edition.id])
+
+    def today(self, edition: Edition, slot: SlotToday | None) -> EditionToday:
+        status = self.statuses[edition.id]
         is_known = status.is_planned or status.is_over
-        about = max(status.planned, self.expected.get(edition_id, 0))
+        about = max(status.planned, self.expected.get(edition.id, 0))
         return EditionToday(
-            edition_id,
-            self.titles[edition_id],
-            row.state,
+            edition.id,
+            self.titles[edition.id],
+            edition.state,
             slot,
             status,
             expected=status.planned if is_known else about,
-            next_at=self.next_at.get(edition_id),
-            zones_to_go=self.zones_to_go.get(edition_id, 0),
-            finished_at=row.finished_at,
+            next_at=self.next_at.get(edition.id),
+            zones_to_go=self.zones_to_go.get(edition.id, 0),
+            finished_at=edition.finished_at,
         )
 
 
 def _list_today(
     mailing_list: MailingList,
-    placed: Sequence[tuple[int, date | None]],
+    placed: Sequence[_Placed],
     editions: _Editions,
     slots: Mapping[date, SlotToday],
 ) -> ListToday:
     found = [
-        editions.today(edition_id, slots.get(day) if day else None) for edition_id, day in placed
+        editions.today(each.edition, slots.get(each.day) if each.day else None) for each in placed
     ]
-    filled = {
-        day
-        for edition_id, day in placed
-        if day and editions.rows[edition_id].state is not EditionState.CANCELLED
-    }
+    filled = {each.day for each in placed if each.edition.state is not EditionState.CANCELLED}
     empty = [slot for day, slot in sorted(slots.items()) if day not in filled]
     return ListToday(
         mailing_list,

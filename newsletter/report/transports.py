@@ -108,6 +108,14 @@ def past_holds(session: Session, *, most: int) -> list[PastHold]:
     ]
 
 
+def held_things(session: Session, *, now: datetime) -> list[HeldThing]:
+    """Whatever is held, and the editions that a breaker has paused."""
+    return [
+        _thing(session, each)
+        for each in (*open_holds(session, now=now), *paused_editions(session))
+    ]
+
+
 def _transport(
     session: Session, transport: Transport, holds: Sequence[Hold], now: datetime
 ) -> TransportStatus:

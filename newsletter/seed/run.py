@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.audience import figures
 from newsletter.db import reading, transaction
+from newsletter.deliver.ending import keep_sums
 from newsletter.errors import StateError
 from newsletter.models import (
     Edition,
@@ -83,6 +84,7 @@ def seed(
     with transaction(engine) as session:
         figures.count_again(session)
         _count_days(session)
+        keep_sums(session, ids)
         _make_drafts(session, lists, settings, now)
     _analyse(engine)
     return Seeded(subscribers, editions, time.monotonic() - began_at)

@@ -33,8 +33,9 @@ def unsubscribe(session: Session, ref: SubscriptionRef, *, at: datetime, how: st
         return False
     mailed = _mailed(session, ref)
     if mailed is not None:
-        _count(session, ref, mailed, at)
+        # Deliveries and batches before figures, as everybody does who changes both.
         settle_by_evidence(session, ref.edition_id, [ref.subscriber_id], Evidence.UNSUBSCRIBE, at)
+        _count(session, ref, mailed, at)
     return True
 
 

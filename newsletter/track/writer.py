@@ -137,8 +137,9 @@ def _write(engine: Engine, batch: _Batch, now: datetime) -> int | None:
         events = _possible(session, _plausible(batch.events, now), readers)
         _insert(session, events)
         firsts = [*_engage(session, events.values()), *_unnamed(events.values())]
-        count_firsts(session, firsts, readers)
+        # Deliveries and batches before figures, as everybody does who changes both.
         _settle_doubts(session, events.values(), readers, now)
+        count_firsts(session, firsts, readers)
         _note_clicks(session, events.values())
     return len(events)
 

@@ -26,3 +26,14 @@ def test_a_small_export_tells_all_its_figures() -> None:
     assert figures["rows"] == 200
     assert figures["ratio_to_copy"] > 0
     assert figures["peak_rss_mb"] > 30
+
+
+def test_an_import_killed_at_half_ends_exact() -> None:
+    command = ["import", "--kill", "--rows=30000", "--store=sqlite", "--json"]
+
+    done = CliRunner().invoke(bench.command, command)
+
+    figures = json.loads(done.stdout)
+    assert 10_000 < figures["killed_at_line"] < 30_000
+    assert figures["mailable"] == figures["unchanged_again"] == 30_000
+    assert figures["mailable_of_the_three"] == 0

@@ -10,7 +10,10 @@ from newsletter.errors import InputError, NotFoundError
 from newsletter.models import MailingList
 
 ONE_STORE = pytest.mark.parametrize("store", ["sqlite"])
-pytestmark = ONE_STORE
+pytestmark = [
+    ONE_STORE,
+    pytest.mark.usefixtures("own_database"),
+]
 
 CREATE = [
     "create",
@@ -20,9 +23,6 @@ CREATE = [
     "--sender-address=desk@courier.example",
     "--postal-address=4 Ropewalk Lane, Port Ellery",
 ]
-
-
-pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def newsletter_list(*arguments: str) -> Result:

@@ -8,12 +8,12 @@ from click.testing import CliRunner, Result
 from newsletter.cli import dkim
 from newsletter.errors import StateError
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"])
+pytestmark = [
+    pytest.mark.parametrize("store", ["sqlite"]),
+    pytest.mark.usefixtures("own_database"),
+]
 
 DOMAIN = "harbour.example"
-
-
-pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def newsletter_dkim(*arguments: str) -> Result:

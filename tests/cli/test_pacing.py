@@ -21,10 +21,10 @@ from tests.newsroom import (
     settings_for,
 )
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"])
-
-
-pytestmark = pytest.mark.usefixtures("own_bells", "own_database")
+pytestmark = [
+    pytest.mark.parametrize("store", ["sqlite"]),
+    pytest.mark.usefixtures("own_bells", "own_database"),
+]
 
 
 def newsletter_route(*arguments: str) -> str:

@@ -13,7 +13,10 @@ from newsletter.db import reading
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import Subscriber
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"])
+pytestmark = [
+    pytest.mark.parametrize("store", ["sqlite"]),
+    pytest.mark.usefixtures("own_database"),
+]
 
 CREATE = [
     "create",
@@ -23,9 +26,6 @@ CREATE = [
     "--sender-address=desk@courier.example",
     "--postal-address=4 Ropewalk Lane, Port Ellery",
 ]
-
-
-pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def newsletter_list(*arguments: str) -> Result:

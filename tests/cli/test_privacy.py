@@ -17,12 +17,12 @@ from newsletter.errors import NotFoundError, StateError
 from newsletter.models import Subscriber
 from tests.newsroom import add_list, add_readers, leave
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"])
+pytestmark = [
+    pytest.mark.parametrize("store", ["sqlite"]),
+    pytest.mark.usefixtures("own_database"),
+]
 ADA = "ada@readers.example"
 ALWAYS = ("--since=2020-01-01T00:00+00:00", "--until=2100-01-01T00:00+00:00")
-
-
-pytestmark = pytest.mark.usefixtures("own_database")
 
 
 def newsletter_suppression(*arguments: str, stdin: str | None = None) -> Result:

@@ -1,17 +1,19 @@
 """Scheduling, slots and alarms as a person at a terminal meets them."""
 
+import json
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy import update
 
 from newsletter.cli import alarm, edition, slot
 from newsletter.clock import utc_now
-from newsletter.db import get_engine
+from newsletter.db import get_engine, transaction
 from newsletter.errors import InputError, NotFoundError
-from newsletter.models import EditionState
+from newsletter.models import EditionState, MailingList, Tracking
 from newsletter.plan.alarms import raise_alarms
 from tests.newsroom import (
     add_list,
@@ -23,11 +25,11 @@ from tests.newsroom import (
     settings_for,
 )
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"])
+pytestmark = [
+    pytest.mark.parametrize("store", ["sqlite"]),
+    pytest.mark.usefixtures("own_bells", "own_database"),
+]
 TOMORROW = utc_now().date() + timedelta(days=1)
-
-
-pytestmark = pytest.mark.usefixtures("own_bells", "own_database")
 
 
 @pytest.fixture
@@ -156,3 +158,16 @@ def test_alarms_are_shown(edition_id: int) -> None:
 
     assert "No alarm in the last 7 days" in quiet.output
     assert "Nothing is approved for The Harbour Brief" in shown.output
+
+
+def test_the_status_says_where_nobody_is_counted_by_name(edition_id: int) -> None:
+    full = newsletter_edition("status", edition_id).stdout
+    with transaction() as session:
+        session.execute(update(MailingList).values(tracking=Tracking.ANONYMOUS))
+
+    counted = newsletter_edition("status", edition_id)
+    as_json = json.loads(newsletter_edition("status", edition_id, "--json").stdout)
+
+    assert "harbour:" not in full
+    assert "harbour: opens and clicks are counted there, and nobody knows whose" in counted.stdout
+    assert as_json["tracking"] == {"harbour": "anonymous"}

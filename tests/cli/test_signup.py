@@ -16,10 +16,10 @@ from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import SuppressionReason
 from tests.audience.signing_up import ADA, ask, kinds, make_list, press, requests
 
-pytestmark = pytest.mark.parametrize("store", ["sqlite"])
-
-
-pytestmark = pytest.mark.usefixtures("own_database")
+pytestmark = [
+    pytest.mark.parametrize("store", ["sqlite"]),
+    pytest.mark.usefixtures("own_database"),
+]
 
 
 def newsletter_list(*arguments: str) -> Result:

@@ -65,12 +65,6 @@ EXTERNAL = """<?xml version="1.0"?><!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/p
 </item></channel></rss>"""
 
 
-@pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 def read(text: str | bytes, content_type: str = "application/xml") -> FeedText:
     body = text.encode() if isinstance(text, str) else text
     return read_feed(body, url="https://harbour.example/feed.xml", content_type=content_type)

@@ -22,10 +22,9 @@ from newsletter.models import MediaContent
 from tests.newsroom import MORNING
 
 
-@pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
+@pytest.fixture
+def store() -> str:
+    return "sqlite"
 
 
 def saved(image: Image.Image, kind: str, **more: object) -> bytes:

@@ -27,12 +27,6 @@ from tests.newsroom import MORNING, add_list
 from tests.webserver import Asked, Reply, loopback_fetcher, running_web_server
 
 
-@pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest) -> str:
-    name: str = request.param
-    return name
-
-
 @pytest.fixture(autouse=True)
 def silent_bells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("newsletter.queue.ring", lambda *_: None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
 
+from newsletter.compose.findings import Finding
 from newsletter.errors import InputError
 from newsletter.plan.drafts import Conflict, Saved
 from newsletter.web.newsroom.cookies import Undo
@@ -24,6 +25,14 @@ class Told:
     """The fields of the form that takes it back."""
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A text as it stands in the field, and what was found when it was read."""
+
+    text: str
+    findings: tuple[Finding, ...]
+
+
 def based_on(visit: Visit) -> int:
     """The version that the form was shown with. Raises `InputError` for a form without one."""
     version = visit.form.number("version")
@@ -39,14 +48,16 @@ def answer(
     *,
     mode: str,
     parts: Iterable[str],
-    text: str | None = None,
+    typed: Typed | None = None,
     told: Told | None = None,
 ) -> Response:
     """`parts` are those that a script puts in the page; without one the whole page comes again."""
     if isinstance(saved, Conflict):
         return _conflict(visit, saved)
     told = told or Told()
-    desk = desk_of(visit, mode, text)
+    desk = desk_of(visit, mode)
+    if typed is not None:
+        desk.text, desk.found = typed.text, typed.findings
     if visit.is_part:
         return _parts(desk, saved, parts, told)
     words = VOIDED if saved.voids else told.words

@@ -11,7 +11,7 @@ from newsletter.compose.reading import MAX_BYTES, decode
 from newsletter.compose.rich_paste import FORMATTED_LEVELS, MARKDOWN_LEVELS, text_of_html
 from newsletter.errors import InputError, StateError
 from newsletter.plan.drafts import draft_of, save_draft
-from newsletter.web.newsroom.answers import Told, answer, based_on
+from newsletter.web.newsroom.answers import Told, Typed, answer, based_on
 from newsletter.web.newsroom.desk import CARDS, TEXT, Desk, desk_of, today
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
@@ -101,7 +101,8 @@ def _save_text(visit: Visit, text: str) -> Response:
         now=visit.now,
     )
     parts = ("state", "findings", "outline", "aside", "inbox")
-    return answer(visit, saved, mode=TEXT, parts=parts, text=text, told=Told("text"))
+    typed = Typed(text, written.findings)
+    return answer(visit, saved, mode=TEXT, parts=parts, typed=typed, told=Told("text"))
 
 
 def _worded(visit: Visit, content: DraftContent) -> DraftContent:

@@ -56,6 +56,8 @@ class Desk:
     mode: str
     text: str
     """As it stands in the field: what was typed last, be it not in our form."""
+    found: tuple[Finding, ...] | None = None
+    """In that text; None: it was not read yet."""
     trouble: str = ""
     """Why there is no letter, once one was asked for."""
 
@@ -77,6 +79,8 @@ class Desk:
 
     @cached_property
     def read(self) -> tuple[Finding, ...]:
+        if self.found is not None:
+            return self.found
         return parse(self.text, today=today(self.visit)).findings
 
     @cached_property
@@ -152,13 +156,12 @@ class Desk:
         }
 
 
-def desk_of(visit: Visit, mode: str, text: str | None = None) -> Desk:
-    """`text` is what the field holds; None: the draft's own. Raises as `Visit.edition`."""
+def desk_of(visit: Visit, mode: str) -> Desk:
+    """Raises as `Visit.edition`."""
     way = way_of(visit, Role.WRITER)
     draft = draft_of(visit.session, way.edition.id)
-    if text is None:
-        content = draft.content
-        text = content.text if mode == TEXT else format_briefing(content.briefing)
+    content = draft.content
+    text = content.text if mode == TEXT else format_briefing(content.briefing)
     return Desk(way, draft, mode, text)
 
 

@@ -16,6 +16,7 @@ from newsletter.plan.approval import (
 )
 from newsletter.plan.audience import segments_of
 from newsletter.plan.counting import count_audience, mailable
+from newsletter.plan.drafts import cut_revision
 from newsletter.plan.editions import briefing_of, newest_revision
 from newsletter.plan.review import (
     LONGEST_NOTE,
@@ -115,6 +116,8 @@ def count(visit: Visit) -> Response:
 
 def approve(visit: Visit) -> Response:
     way = way_of(visit, Role.EDITOR)
+    # Also when it is refused: what has changed is then what is shown.
+    cut_revision(visit.session, way.edition.id, settings=visit.settings, by=visit.by, now=visit.now)
     try:
         with visit.session.begin_nested():
             approval = approve_edition(

@@ -10,9 +10,8 @@ from starlette.responses import Response
 
 from newsletter.accounts.roles import Role
 from newsletter.models import EditionState, MailingList
-from newsletter.report.alarms import alarms_for
 from newsletter.report.lists import growth_of
-from newsletter.report.today import EditionToday, lists_today, yesterday
+from newsletter.report.today import EditionToday, read_desk
 from newsletter.web.newsroom.reports import visible_lists
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
@@ -69,16 +68,15 @@ def _mark(inner: Markup) -> str:
 def _content(visit: Visit) -> dict[str, Any]:
     session, now = visit.session, visit.now
     lists = visible_lists(visit)
-    ids = [each.id for each in lists]
-    days = lists_today(session, lists, now=now)
+    desk = read_desk(session, lists, zone=visit.zone, now=now)
     growth = growth_of(session, lists, days=_TODAY_AND_YESTERDAY, now=now)
     return {
         "days": [
             (day, [(edition, _step(visit, day.mailing_list, edition)) for edition in day.editions])
-            for day in days
+            for day in desk.days
         ],
-        "alarms": alarms_for(session, lists, now=now),
-        "yesterday": yesterday(session, ids, zone=visit.zone, now=now),
+        "alarms": desk.alarms,
+        "yesterday": desk.yesterday,
         "came": sum(each.days[0].joined + each.days[0].imported for each in growth.values()),
         "went": sum(each.days[0].left + each.days[0].removed for each in growth.values()),
         "may_write": {each.id for each in lists if visit.may(Role.WRITER, [each.id])},

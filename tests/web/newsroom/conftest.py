@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from tests.desk import Desk, a_desk
 from tests.site import Site, running_site
+from tests.web.served import settings_for
 
 
 @pytest.fixture
@@ -19,3 +21,8 @@ def store() -> str:
 def site(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[Site]:
     with running_site(engine, redis_server, tmp_path) as site:
         yield site
+
+
+@pytest.fixture
+def desk(site: Site, redis_server: str, tmp_path: Path) -> Desk:
+    return a_desk(site, settings_for(redis_server, tmp_path))

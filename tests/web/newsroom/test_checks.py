@@ -2,22 +2,14 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from newsletter.compose.briefing import Briefing, Section
 from newsletter.models import EditionState, Role
-from tests.desk import Desk, a_desk
-from tests.newsroom import a_briefing, settings_for
+from tests.desk import Desk
+from tests.newsroom import a_briefing
 from tests.site import Site, text_of
 
 FINDING = re.compile(r'name="finding" value="([0-9a-f]{64})"')
-
-
-@pytest.fixture
-def desk(site: Site, tmp_path: Path) -> Desk:
-    return a_desk(site, settings_for(tmp_path))
 
 
 def with_an_empty_section() -> Briefing:

@@ -1,21 +1,14 @@
 """All editions in one table, and one of them at a glance."""
 
-from pathlib import Path
-
 import pytest
 
 from newsletter.db import transaction
 from newsletter.models import EditionState, MailingList, Role
 from newsletter.plan.editions import content_of, create_edition
 from newsletter.web.newsroom import editions
-from tests.desk import Desk, a_desk
-from tests.newsroom import MORNING, a_briefing, add_list, settings_for
+from tests.desk import Desk
+from tests.newsroom import MORNING, a_briefing, add_list
 from tests.site import Site, text_of
-
-
-@pytest.fixture
-def desk(site: Site, tmp_path: Path) -> Desk:
-    return a_desk(site, settings_for(tmp_path))
 
 
 def test_editions_are_listed_with_their_state_and_who_changed_them_last(

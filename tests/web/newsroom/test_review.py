@@ -1,20 +1,11 @@
 """Asking for a review, commenting on stories, and approving what one has looked at."""
 
-from pathlib import Path
-
-import pytest
 from sqlalchemy import select
 
 from newsletter.db import reading, transaction
 from newsletter.models import Account, Comment, EditionState, Role
-from tests.desk import Desk, a_desk, hidden_field
-from tests.newsroom import settings_for
+from tests.desk import Desk, hidden_field
 from tests.site import Member, Site, text_of
-
-
-@pytest.fixture
-def desk(site: Site, tmp_path: Path) -> Desk:
-    return a_desk(site, settings_for(tmp_path))
 
 
 def review_of(edition_id: int) -> str:
@@ -109,7 +100,8 @@ def test_what_changed_under_ones_eyes_is_not_approved(site: Site, desk: Desk) ->
     assert answer.status_code == 409
     assert "is not what you looked at any more: Bo Braun changed it" in text_of(answer)
     edition = desk.edition(edition_id)
-    assert (edition.state, edition.revision) == (EditionState.DRAFT, 1)
+    assert (edition.state, edition.revision) == (EditionState.DRAFT, 2)
+    assert seen_hash(editor, edition_id) != seen
 
 
 def test_a_form_without_a_hash_approves_nothing(site: Site, desk: Desk) -> None:

@@ -1,12 +1,13 @@
 """The door as browsers meet it: cookies, steps, links and answers that tell strangers nothing."""
 
 import re
+from pathlib import Path
 from urllib.parse import unquote
 
 import pyotp
 import pytest
 from httpx2 import Response
-from sqlalchemy import select
+from sqlalchemy import Engine, select
 
 from newsletter.accounts.links import make_link
 from newsletter.accounts.people import Rights, create_account, set_password
@@ -28,7 +29,7 @@ from newsletter.models import (
 )
 from newsletter.web.newsroom.next_page import HOME, next_page
 from tests.accounts.staff import OTHER_PASSWORD, PASSWORD
-from tests.site import Site, text_of
+from tests.site import Site, running_site, text_of
 
 EMAIL = "edda@harbour.example"
 
@@ -87,6 +88,27 @@ def test_the_right_password_leads_to_the_page_that_was_asked_for(site: Site) -> 
     assert "SameSite=lax" in cookie
     assert "Path=/" in cookie
     assert site.client.get("/account").status_code == 200
+
+
+def test_over_https_no_other_host_can_plant_or_read_a_cookie(
+    engine: Engine, redis_server: str, tmp_path: Path
+) -> None:
+    """S-07."""
+    with running_site(engine, redis_server, tmp_path, base_url="https://news.example") as site:
+        join(site)
+        page = site.client.get("/sign-in")
+        planted = page.headers["set-cookie"].partition(";")[0]
+        answer = site.client.post(
+            "/sign-in",
+            data={"csrf": token_in(page), "email": EMAIL, "password": PASSWORD},
+            headers={"Cookie": planted},
+        )
+
+    cookie = answer.headers["set-cookie"]
+    assert planted.startswith("__Host-visitor=")
+    assert cookie.startswith("__Host-newsletter=")
+    assert "Secure" in cookie
+    assert "Domain" not in cookie
 
 
 def test_a_wrong_password_and_a_stranger_get_the_same_page(site: Site) -> None:

@@ -13,6 +13,7 @@ from newsletter.deliver import inspections
 from newsletter.deliver.holds import Trip, hold
 from newsletter.deliver.providers import route_numbers
 from newsletter.devmail.peer import DevMail
+from newsletter.devmail.script import Phase, Reply, Rule, Script
 from newsletter.dns import Dns
 from newsletter.models import (
     AuditEntry,
@@ -201,8 +202,8 @@ def test_an_admin_of_some_lists_sees_no_transports(site: Site) -> None:
     list_id = add_list(site.engine)
     narrowed = site.member(Role.ADMIN, lists={list_id: Role.ADMIN})
 
-    assert narrowed.get(PAGE).status_code == 403
-    assert narrowed.post("/office/new-transport", RELAY | {"password": SECRET}).status_code == 403
+    assert narrowed.get(PAGE).status_code == 404
+    assert narrowed.post("/office/new-transport", RELAY | {"password": SECRET}).status_code == 404
 
 
 def test_s31_what_is_dangerous_asks_for_the_password_again(site: Site, admin: Member) -> None:
@@ -271,7 +272,10 @@ def test_a_connection_is_tested_by_a_worker_and_the_page_shows_what_it_found(
 def test_the_words_of_a_server_that_refuses_the_sign_in_are_shown(
     site: Site, admin: Member, worker: Worker
 ) -> None:
-    with checked_devmail(auth=("harbour", "another")) as peer:
+    refusing = Script(
+        rules=(Rule(phase=Phase.AUTH, action=Reply(code=535, text="No <you> do not")),)
+    )
+    with checked_devmail(script=refusing) as peer:
         url = f"{PAGE}/{add_transport(site.engine, peer.port)}"
         with transaction(site.engine) as session:
             transport = session.scalars(select(Transport)).one()

@@ -5,7 +5,7 @@ import { markLines } from "./compose-sheet.js";
 import { readPaste } from "./compose-paste.js";
 import { moveByDragging, moveByKeys } from "./compose-moves.js";
 
-const PAUSE_MS = 250;
+const PAUSE_MS = 150;
 const RETRY_MS = 3000;
 
 const desk = document.getElementById("desk");
