@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Delete, delete, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Delete, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash, parse_address
@@ -27,6 +27,7 @@ from newsletter.models import (
     ImportChunk,
     ImportLine,
     RecipientOfTests,
+    RefusalFigures,
     SignupRequest,
     Subscriber,
     SubscriberChange,
@@ -221,12 +222,16 @@ def _forget_mails(session: Session, traces: Traces) -> int:
 
 
 def _blank_reports(session: Session, traces: Traces) -> None:
-    """Addresses are masked in them; a name may stand there that was in the wrong column."""
-    if traces.name:
+    """Addresses are masked in them; a name may stand there that was in the wrong column, or that a
+    server repeated.
+    """
+    if not traces.name:
+        return
+    for table, column in ((ImportLine, ImportLine.text), (RefusalFigures, RefusalFigures.reply)):
         session.execute(
-            update(ImportLine)
-            .where(ImportLine.text.contains(traces.name, autoescape=True))
-            .values(text="")
+            update(table)
+            .where(func.lower(column).contains(traces.name.lower(), autoescape=True))
+            .values({column: ""})
             .execution_options(synchronize_session=False)
         )
 

@@ -23,6 +23,7 @@ _LAST = "\U0010ffff"
 _BY_ADDRESS, _BY_NUMBER = "a", "n"
 _LONGEST_NUMBER = 18  # digits; more may not fit the column
 
+_CONFIRMED = literal(SubscriptionStatus.CONFIRMED, literal_execute=True)
 _Truth = ColumnElement[bool]
 
 
@@ -164,10 +165,13 @@ def _narrowed(wanted: Wanted) -> Select[Subscriber]:
 
 def _of_list(list_id: int, status: SubscriptionStatus | None) -> list[_Truth]:
     conditions: list[_Truth] = [Subscription.list_id == list_id]
-    if status is not None:
-        # Written out: only so does the partial index of those who are apart serve it.
-        conditions.append(Subscription.status == literal(status, literal_execute=True))
-    return conditions
+    if status is None:
+        return conditions
+    # Written out, and in the words of the partial index of those who are apart: else SQLite, or a
+    # prepared statement, does not see that it serves them.
+    if status is not SubscriptionStatus.CONFIRMED:
+        conditions.append(Subscription.status != _CONFIRMED)
+    return [*conditions, Subscription.status == literal(status, literal_execute=True)]
 
 
 def _before(column: InstrumentedAttribute[int], place: str) -> list[_Truth]:

@@ -14,6 +14,7 @@ from newsletter.errors import NewsletterError
 COMMANDS = {
     "demo": "demo",
     "drill": "drill",
+    "seed": "seed",
     "compose": "compose",
     "render": "render",
     "list": "lists",
@@ -26,6 +27,7 @@ COMMANDS = {
     "privacy": "privacy",
     "edition": "edition",
     "feed": "feed",
+    "figures": "figures",
     "slot": "slot",
     "alarm": "alarm",
     "test-recipient": "test_recipients",

@@ -30,6 +30,6 @@ def check(edition_ids: tuple[int, ...], *, mend: bool) -> None:
     if not differences:
         click.echo("All figures are what their rows say.")
     elif mend:
-        click.echo(f"{len(differences):,} figures differed; they are mended.")
+        click.echo(f"Figures mended: {len(differences):,}.")
     else:
         raise SystemExit(1)

@@ -112,7 +112,7 @@ class _Numbered:
 def _stories(before: Briefing, after: Briefing) -> Iterator[StoryChange]:
     old, new = _numbered(before), _numbered(after)
     pairs = _pairs(old, new)
-    moved = _moved(pairs, new)
+    moved = _moved(pairs, old, new)
     kept = set(pairs.values())
     for each in old:
         if each.number not in kept:
@@ -128,7 +128,7 @@ def _stories(before: Briefing, after: Briefing) -> Iterator[StoryChange]:
             continue
         was = by_number[pairs[each.number]]
         fields = tuple(_fields(_parts(was.story), _parts(each.story)))
-        is_moved = each.number in moved or was.section != each.section
+        is_moved = each.number in moved
         changes = (Change.MOVED,) * is_moved + (Change.CHANGED,) * bool(fields)
         if changes:
             yield StoryChange(
@@ -167,11 +167,16 @@ def _pairs(old: Sequence[_Numbered], new: Sequence[_Numbered]) -> dict[int, int]
     return pairs
 
 
-def _moved(pairs: dict[int, int], new: Sequence[_Numbered]) -> set[int]:
-    """As few as possible: those outside the longest row that kept its order."""
-    kept = [each.number for each in new if each.number in pairs]
-    staying = set(_longest_ascending([pairs[number] for number in kept]))
-    return {number for number in kept if pairs[number] not in staying}
+def _moved(pairs: dict[int, int], old: Sequence[_Numbered], new: Sequence[_Numbered]) -> set[int]:
+    """As few as possible: those in another section, and in each section those outside the longest
+    row that kept its order.
+    """
+    sections = {each.number: each.section for each in old}
+    staying: set[int] = set()
+    for name in {each.section for each in new}:
+        row = [pairs[each.number] for each in new if each.section == name and each.number in pairs]
+        staying |= set(_longest_ascending([was for was in row if sections[was] == name]))
+    return {number for number, was in pairs.items() if was not in staying}
 
 
 def _longest_ascending(numbers: Sequence[int]) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from newsletter.accounts.installation import installation_settings
+from newsletter.audience.segments.language import QueryError
 from newsletter.checks.acknowledging import fingerprint
 from newsletter.checks.draft import make_draft
 from newsletter.checks.registry import run_checks
@@ -127,10 +128,19 @@ _found: dict[tuple[str, int, int], tuple[Finding, ...]] = {}
 
 def check_audience(session: Session, edition: Edition, *, now: datetime) -> Iterator[Finding]:
     lists = [each.id for each in lists_of(session, edition.id)]
+    try:
+        admits = narrowing_of(session, edition, now=now).admits
+    except QueryError as error:
+        yield Finding(
+            "audience-segment",
+            Severity.ERROR,
+            f"A segment that it is narrowed by cannot be read any more: {error}",
+        )
+        return
     somebody = (
         exists()
         .where(Subscription.list_id.in_(lists), Subscriber.id == Subscription.subscriber_id)
-        .where(narrowing_of(session, edition, now=now).admits, exclusion_reason().is_(None))
+        .where(admits, exclusion_reason().is_(None))
     )
     if not session.scalar(select(somebody)):
         yield Finding(

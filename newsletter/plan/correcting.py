@@ -13,7 +13,15 @@ from newsletter.errors import InputError, StateError
 from newsletter.models import Correction, CorrectionMail, Edition, Revision
 from newsletter.plan.audience import address_to_receivers
 from newsletter.plan.drafts import open_edition
-from newsletter.plan.editions import briefing_of, has_correction, is_out
+from newsletter.plan.editions import (
+    briefing_of,
+    draft_content_of,
+    drop_correction,
+    has_correction,
+    is_out,
+    newest_revision,
+    put_draft,
+)
 from newsletter.plan.stored import get_edition, lists_of
 
 LONGEST_NOTE = 1_000
@@ -42,6 +50,22 @@ def note_correction(
     )
     session.flush()
     return kept
+
+
+def drop_changes(session: Session, edition_id: int, *, by: str, now: datetime) -> None:
+    """Make the draft what is being sent again, whether the correction was frozen already or not.
+
+    Raises `StateError` for an edition that is not out.
+    """
+    edition = get_edition(session, edition_id)
+    if has_correction(edition):
+        drop_correction(session, edition_id)
+        return
+    if not is_out(edition):
+        message = f"Edition {edition_id} is {edition.state.words}; it has no correction to drop."
+        raise StateError(message)
+    running = newest_revision(session, edition)
+    put_draft(session, edition_id, draft_content_of(running), by=by, now=now)
 
 
 def corrections_of(session: Session, edition_id: int) -> Sequence[Correction]:

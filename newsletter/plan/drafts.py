@@ -192,24 +192,13 @@ def get_kept(session: Session, edition_id: int, kept_id: int) -> Kept:
 
 
 def take_kept(session: Session, edition_id: int, kept_id: int, *, by: str, now: datetime) -> Saved:
-    """Make a kept version the draft; what was the draft is kept in its place."""
-    row = _kept_row(session, edition_id, kept_id)
-    wanted = _kept(row)
-    edition = get_edition(session, edition_id)
-    draft = draft_of(session, edition_id)
-    session.delete(row)
-    session.flush()
-    _keep(
-        session,
-        edition_id,
-        draft.content,
-        based_on=draft.version,
-        by=draft.changed_by,
-        now=draft.changed_at,
-    )
-    assert edition.id == edition_id
-    saved = save_draft(session, edition_id, wanted.content, based_on=draft.version, by=by, now=now)
-    assert isinstance(saved, Saved)
+    """Make a kept version the draft; what was the draft is kept, as a revision or in its place.
+
+    Raises `NotFoundError`.
+    """
+    wanted = get_kept(session, edition_id, kept_id)
+    saved = _replace_draft(session, edition_id, wanted.content, by=by, now=now)
+    forget_kept(session, edition_id, kept_id)
     return saved
 
 

@@ -131,7 +131,7 @@ def _ties(list_id: int, people: int, share: int, now: datetime) -> Iterator[_Tie
         if chance.random() * 100 >= share:
             continue
         # More of them came lately: lists grow.
-        joined_at = now - YEARS * chance.random() ** 1.5
+        joined_at = now - YEARS * chance.random() ** 1.1
         lot = chance.random()
         if lot < 0.04:
             left_at = joined_at + (now - joined_at) * chance.random()

@@ -25,6 +25,7 @@ from newsletter.web.headers import SecurityHeaders
 from newsletter.web.metrics import CountRequests, metrics
 from newsletter.web.newsroom import site
 from newsletter.web.public import archive, confirm, person, preferences, rights, signup_form
+from newsletter.web.public.dress import style_sheet
 from newsletter.web.public.editions import edition
 from newsletter.web.public.index import index
 from newsletter.web.public.link import send_link
@@ -76,6 +77,7 @@ def create_app(*, settings: Settings | None = None, engine: Engine | None = None
         Route("/archive/{slug}/feed.json", archive.archive_json),
         Route("/archive/{slug}/{public_id}", archive.archived_edition),
         Route("/media/{name}", picture),
+        Route("/dress/{name}", style_sheet),
         Route("/health/live", health.live),
         Route("/health/ready", health.ready),
         Route("/metrics", metrics),

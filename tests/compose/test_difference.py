@@ -108,7 +108,8 @@ def test_sections_and_what_stands_above_the_stories() -> None:
 def test_sections_that_changed_places() -> None:
     difference = changed(editing.move_section(BEFORE, 1, 0))
 
-    assert difference.sections == ((Change.MOVED, "Port"),)
+    assert difference.sections == ((Change.MOVED, "Town"),)
+    assert difference.stories == ()
 
 
 def test_words_are_compared_and_chinese_by_the_character() -> None:

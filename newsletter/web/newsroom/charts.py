@@ -99,6 +99,7 @@ def line_chart(
 
 def bar_chart(labels: Sequence[str], up: Sequence[Series], down: Sequence[Series] = ()) -> Chart:
     """Bars at each label, those of `up` on top of each other, and those of `down` below nought."""
+    up, down = _used(up), _used(down)
     heights = [sum(column) for column in zip(*(each.values for each in up), strict=True)]
     depths = [-sum(column) for column in zip(*(each.values for each in down), strict=True)]
     scale = Scale.over([*heights, *depths], from_nought=True)
@@ -117,6 +118,11 @@ def bar_chart(labels: Sequence[str], up: Sequence[Series], down: Sequence[Series
 def sparkline(values: Sequence[int]) -> str:
     """The points of a small line without a scale."""
     return _points(values, Scale.over(values, from_nought=False))
+
+
+def _used(series: Sequence[Series]) -> Sequence[Series]:
+    """What never happened needs no name beside the chart."""
+    return [each for each in series if any(each.values)]
 
 
 def _round_step(least: float) -> int:

@@ -9,11 +9,12 @@ from newsletter.models import Revision
 from newsletter.plan.correcting import (
     correction_mail_of,
     corrections_of,
+    drop_changes,
     note_correction,
     open_correction_mail,
 )
-from newsletter.plan.drafts import cut_revision, restore_revision
-from newsletter.plan.editions import draft_content_of, drop_correction, has_correction
+from newsletter.plan.drafts import cut_revision
+from newsletter.plan.editions import draft_content_of, has_correction
 from newsletter.report.sending import people_to_correct
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
@@ -49,17 +50,7 @@ def note(visit: Visit) -> Response:
 
 def drop(visit: Visit) -> Response:
     way = _out(visit, Role.WRITER)
-    if has_correction(way.edition):
-        drop_correction(visit.session, way.edition.id)
-    else:
-        assert way.edition.approved_revision is not None
-        restore_revision(
-            visit.session,
-            way.edition.id,
-            way.edition.approved_revision,
-            by=visit.by,
-            now=visit.now,
-        )
+    drop_changes(visit.session, way.edition.id, by=visit.by, now=visit.now)
     visit.audit("correction dropped", str(way.edition.id))
     return visit.go(f"{way.url}/correct", "The correction is dropped.")
 

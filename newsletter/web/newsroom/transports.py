@@ -48,8 +48,17 @@ USE = ("connections", "rate", "pacing", "weight", "carries")
 FIELDS = ("name", *SERVER, *USE)
 PAST_SHOWN = 20
 BLANK = {
-    **{"name": "", "host": "", "port": "587", "security": "starttls", "auth": "", "username": ""},
-    **{"connections": "4", "rate": "", "pacing": "providers", "weight": "1", "carries": "all"},
+    "name": "",
+    "host": "",
+    "port": "587",
+    "security": "starttls",
+    "auth": "",
+    "username": "",
+    "connections": "4",
+    "rate": "",
+    "pacing": "providers",
+    "weight": "1",
+    "carries": "all",
 }
 
 

@@ -38,6 +38,7 @@ from newsletter.settings import Settings
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.pages import page, rendered
 from newsletter.web.public.archive_words import ArchiveWords, archive_words
+from newsletter.web.public.dress import dress_of
 from newsletter.web.public.editions import LETTER_POLICY
 
 PAGE = 30
@@ -129,6 +130,7 @@ def _archive(request: Request, session: Session, shelf: _Shelf) -> Response:
         "public/archive.html",
         headers=shelf.headers,
         shelf=shelf,
+        dress=dress_of(shelf.list),
         editions=found[:PAGE],
         older=older,
     )

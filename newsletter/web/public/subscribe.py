@@ -20,6 +20,7 @@ from newsletter.web.client import preferred_languages, visit_of
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.forms import read_form
 from newsletter.web.pages import page
+from newsletter.web.public.dress import dress_of
 from newsletter.web.public.notice import OUR_NAME, busy, notice
 from newsletter.web.public.signup_form import HEADERS, Filled, empty_form, read_filled
 from newsletter.web.public.signup_words import SignupWords, all_words, words_of_request
@@ -138,6 +139,7 @@ def _form(
         all_words=all_words(),
         title=words.form_title.format(list=single.name) if single else words.forms_title,
         sender=offer.sender,
+        dress=dress_of(single) if single else None,
         lists=offer.lists,
         single=single,
         filled=filled,

@@ -26,6 +26,7 @@ from newsletter.web.deps import DATABASE_AWAY, Deps, deps_of
 from newsletter.web.forms import read_form
 from newsletter.web.pages import NO_STORE, page
 from newsletter.web.public import leaving
+from newsletter.web.public.dress import Dress, dress_of
 from newsletter.web.public.preference_words import PreferenceWords, preference_words
 from newsletter.web.public.words import PageWords, page_words
 
@@ -39,6 +40,7 @@ class _Subscription:
     preferences: PreferenceWords
     list_name: str
     masked_address: str
+    dress: Dress
 
 
 async def unsubscribe(request: Request) -> Response:
@@ -135,7 +137,7 @@ def _find(engine: Engine, ref: SubscriptionRef) -> _Subscription:
     """Raises `HTTPException` 404 for a person or a list that is no more, like for a forged link."""
     with reading(engine) as session:
         row = session.execute(
-            select(Subscriber.address, Subscriber.language, MailingList.name, MailingList.language)
+            select(Subscriber.address, Subscriber.language, MailingList)
             .join(Subscription, Subscription.subscriber_id == Subscriber.id)
             .join(MailingList, MailingList.id == Subscription.list_id)
             .where(
@@ -145,12 +147,13 @@ def _find(engine: Engine, ref: SubscriptionRef) -> _Subscription:
         ).one_or_none()
     if row is None:
         raise HTTPException(404)
-    address, language, list_name, list_language = row
+    address, language, mailing_list = row
     return _Subscription(
-        page_words(language, list_language),
-        preference_words(language, list_language),
-        list_name,
+        page_words(language, mailing_list.language),
+        preference_words(language, mailing_list.language),
+        mailing_list.name,
         mask_address(address),
+        dress_of(mailing_list),
     )
 
 
@@ -162,5 +165,6 @@ def _page(template: str, subscription: _Subscription, status: int = 200) -> Resp
         words=subscription.words,
         list_name=subscription.list_name,
         address=subscription.masked_address,
+        dress=subscription.dress,
         field=OUR_FIELD,
     )

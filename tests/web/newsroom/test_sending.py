@@ -59,7 +59,7 @@ def test_the_live_part_measures_the_speed_since_it_was_asked_before(
 ) -> None:
     edition_id = desk.sending()
     desk.settle(edition_id, SENT, SENT)
-    since = int((datetime.now(UTC) - timedelta(seconds=2)).timestamp())  # noqa: DTZ005,TID251
+    since = int((datetime.now(UTC) - timedelta(seconds=2)).timestamp())
 
     part = editor.get(f"{sending_of(edition_id)}/live?since={since}&settled=0&page=sending-False")
 

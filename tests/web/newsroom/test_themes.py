@@ -210,3 +210,24 @@ def test_each_font_has_a_stack_that_ends_with_what_every_program_has(font: Font)
 
 def test_the_plain_backdrop_can_carry_grey_text() -> None:
     assert contrast(Theme().backdrop, MUTED) >= READABLE
+
+
+def test_the_pages_for_readers_wear_it_too(site: Site, admin: Member) -> None:
+    add_list(site.engine)
+    with transaction(site.engine) as session:
+        mailing_list = session.scalars(select(MailingList)).one()
+        mailing_list.is_public = True
+        mailing_list.backdrop, mailing_list.heading_font = "#fff4e0", Font.PALATINO
+        mailing_list.logo, mailing_list.logo_width, mailing_list.logo_height = "abc.png", 800, 200
+
+    form = site.client.get("/s/harbour")
+    sheet = re.search(r'href="(/dress/harbour\.css\?v=\w+)"', form.text)
+    assert sheet is not None
+    style = site.client.get(sheet[1])
+
+    assert '<img src="/media/abc.png" width="280" height="70" alt="The Harbour Brief">' in form.text
+    assert style.headers["content-type"].startswith("text/css")
+    assert "--page: #fff4e0;" in style.text
+    assert "Palatino" in style.text
+    assert site.client.get("/dress/nowhere.css").status_code == 404
+    assert site.client.get("/dress/harbour").status_code == 404

@@ -13,7 +13,8 @@ from newsletter.deliver import inspections
 from newsletter.deliver.holds import Trip, hold
 from newsletter.deliver.providers import route_numbers
 from newsletter.devmail.peer import DevMail
-from newsletter.devmail.script import Phase, Reply, Rule, Script
+from newsletter.devmail.server import Manner
+from newsletter.devmail.session import Credentials, Terms
 from newsletter.dns import Dns
 from newsletter.models import (
     AuditEntry,
@@ -272,10 +273,8 @@ def test_a_connection_is_tested_by_a_worker_and_the_page_shows_what_it_found(
 def test_the_words_of_a_server_that_refuses_the_sign_in_are_shown(
     site: Site, admin: Member, worker: Worker
 ) -> None:
-    refusing = Script(
-        rules=(Rule(phase=Phase.AUTH, action=Reply(code=535, text="No <you> do not")),)
-    )
-    with checked_devmail(script=refusing) as peer:
+    manner = Manner(Terms(credentials=Credentials("harbour", "another")))
+    with checked_devmail(manner=manner) as peer:
         url = f"{PAGE}/{add_transport(site.engine, peer.port)}"
         with transaction(site.engine) as session:
             transport = session.scalars(select(Transport)).one()
