@@ -230,7 +230,12 @@ def _blank_reports(session: Session, traces: Traces) -> None:
     for table, column in ((ImportLine, ImportLine.text), (RefusalFigures, RefusalFigures.reply)):
         session.execute(
             update(table)
-            .where(func.lower(column).contains(traces.name.lower(), autoescape=True))
+            .where(
+                or_(
+                    column.contains(traces.name, autoescape=True),
+                    func.lower(column).contains(traces.name.lower(), autoescape=True),
+                )
+            )
             .values({column: ""})
             .execution_options(synchronize_session=False)
         )

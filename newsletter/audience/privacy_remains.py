@@ -155,7 +155,8 @@ def _wipe(engine: Engine) -> None:
         connection.execute(
             text(
                 "VACUUM (ANALYZE, SKIP_LOCKED) subscriber, subscriber_change, consent_event,"
-                " subscription, system_mail, signup_request, attempt, import_line, test_recipient"
+                " subscription, system_mail, signup_request, attempt, import_line, test_recipient,"
+                " refusal_figures"
             )
         )
 

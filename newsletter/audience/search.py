@@ -124,16 +124,17 @@ def _matching(session: Session, wanted: Wanted, condition: _Truth) -> Select[Sub
     Where each path has many, whoever reads them in order soon has a page full. The database could
     not know: what is asked for comes as a parameter.
     """
+    query = _narrowed(wanted)
+    lists = _lists(wanted)
+    if lists is not None:
+        of_lists = or_(false(), *(and_(*_of_list(each, wanted.status)) for each in lists))
+        members = _few(session, select(Subscription.subscriber_id).where(of_lists))
+        if members is not None:
+            return query.where(condition, among(session, Subscriber.id, members))
     matching = _few(session, select(Subscriber.id).where(condition))
     if matching is not None:
-        return _narrowed(wanted).where(among(session, Subscriber.id, matching))
-    lists = _lists(wanted)
-    query = _narrowed(wanted).where(condition)
-    if lists is None:
-        return query
-    of_lists = or_(false(), *(and_(*_of_list(each, wanted.status)) for each in lists))
-    members = _few(session, select(Subscription.subscriber_id).where(of_lists))
-    return query if members is None else query.where(among(session, Subscriber.id, members))
+        return query.where(among(session, Subscriber.id, matching))
+    return query.where(condition)
 
 
 def _few(session: Session, ids: Select[int]) -> list[int] | None:

@@ -71,12 +71,14 @@ class PageTime:
 
 
 def time_pages(
-    settings: Settings, *, runs: int, tell: Callable[[str], None] = lambda _: None
+    settings: Settings, *, runs: int, match: str = "", tell: Callable[[str], None] = lambda _: None
 ) -> list[PageTime]:
-    """The slowest first; pages of things that the database does not hold are passed over."""
+    """The slowest first, of those with `match` in their address; pages of things that the database
+    does not hold are passed over.
+    """
     engine = get_engine()
     with reading(engine) as session:
-        paths = sorted(set(_paths(_examples(session))))
+        paths = sorted({path for path in _paths(_examples(session)) if match in path})
     with _signed_in(engine) as token, _running_web(settings) as port:
         browser = _Browser(port, token)
         times = []
@@ -151,7 +153,7 @@ def _filled(path: str, example: str, places: int) -> Iterator[str]:
 
 
 def _examples(session: Session) -> Examples:
-    """An edition that has its readers' rows, one that is being made, the largest list …"""
+    """An edition that has its readers' rows, one that is being made, the largest list, and so on."""
     has_rows = exists().where(Delivery.edition_id == Edition.id)
     sent = session.scalars(
         select(Edition.id).where(Edition.started_at.is_not(None), has_rows).order_by(Edition.id)

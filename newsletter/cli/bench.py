@@ -131,14 +131,17 @@ def segment_command(rows: int, store: str, as_json: bool) -> None:
 
 @command.command("pages")
 @click.option("--runs", default=20, show_default=True, type=click.IntRange(2), help="Of each page.")
+@click.option("--match", default="", help="Only pages with this in their address.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def pages_command(runs: int, as_json: bool) -> None:
+def pages_command(runs: int, match: str, as_json: bool) -> None:
     """Time every page of the newsroom and the office over the configured database.
 
     Fill one with newsletter seed. It is read, and holds one account more while the bench runs. Exit
     code 1: a page fails, takes 100 ms or more in one of twenty times, or weighs 150 kB or more.
     """
-    times = time_pages(get_settings(), runs=runs, tell=lambda text: click.echo(text, err=True))
+    times = time_pages(
+        get_settings(), runs=runs, match=match, tell=lambda text: click.echo(text, err=True)
+    )
     if as_json:
         click.echo(json.dumps([each.to_json() for each in times]))
     else:

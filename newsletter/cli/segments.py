@@ -27,6 +27,7 @@ from newsletter.audience.segments.saved import (
     exact_count,
     list_segments,
     people_of,
+    rename_segment,
     segment_by_name,
     start_count,
 )
@@ -75,6 +76,16 @@ def edit_command(name: str, definition: str | None, description: str | None, as_
     changes = SegmentChanges(definition=definition, description=description)
     with _pointing_at(definition), transaction() as session:
         _show(session, edit_segment(session, name, changes, now=utc_now()), as_json)
+
+
+@command.command("rename")
+@click.argument("name")
+@click.argument("new")
+@json_option
+def rename_command(name: str, new: str, as_json: bool) -> None:
+    """Call the segment NAME by the name NEW; what is approved keeps the old one."""
+    with transaction() as session:
+        _show(session, rename_segment(session, name, new, now=utc_now()), as_json)
 
 
 @command.command("show")

@@ -40,7 +40,14 @@ class DraftContent:
     @property
     def text(self) -> str:
         """What an editor writes in: the briefing as text, or the text that holds none yet."""
-        return format_briefing(self.briefing) if self.unread_text is None else self.unread_text
+        if self.unread_text is not None:
+            return self.unread_text
+        return "" if self.is_empty else format_briefing(self.briefing)
+
+    @property
+    def is_empty(self) -> bool:
+        """Nobody wrote anything yet."""
+        return self.unread_text is None and self.briefing == EMPTY
 
     def says_the_same_as(self, other: "DraftContent") -> bool:
         """Whoever approved the one has approved the other."""
@@ -68,6 +75,8 @@ def write(content: DraftContent, text: str, *, today: datetime.date) -> Written:
 
     What was set aside stays, but for what an earlier paste held besides.
     """
+    if content.is_empty and not text.strip():
+        return Written(content, ())
     parsed = parse(text, today=today)
     if parsed.briefing is None:
         return Written(replace(content, unread_text=text), parsed.findings)

@@ -30,7 +30,7 @@ from newsletter.compose.review import (
     review_quotes,
     review_stories,
 )
-from newsletter.compose.sentences import language_of
+from newsletter.compose.sentences import language_of, shortened
 from newsletter.compose.stories import Draft, Part, Stories, href_of
 from newsletter.compose.tidy import tidy
 from newsletter.compose.units import Unit, joined
@@ -146,7 +146,7 @@ class _Reader:
         if pair := _KEY.fullmatch(text):
             self.values[pair["key"].lower()] = (pair["value"].strip(), line.place(0))
             return
-        message = f"“{text[:60]}” is none of {', '.join(_KEYS)}. It was read as part of the intro."
+        message = f"“{shortened(text, 60)}” is none of {', '.join(_KEYS)}. It was read as part of the intro."
         self.findings.error("head-unknown", message, line.place(0))
         self._add(self._unit_of(line, text))
 
@@ -162,7 +162,7 @@ class _Reader:
         try:
             return datetime.date.fromisoformat(written)
         except ValueError:
-            message = f"“{written[:60]}” is no date. Write it as 2026-11-20."
+            message = f"“{shortened(written, 60)}” is no date. Write it as 2026-11-20."
             self.findings.error("date-mismatch", message, place)
             return None
 
@@ -300,7 +300,11 @@ class _Reader:
             findings.error("no-story", message, self.start)
         for draft in stories:
             if not draft.paragraphs:
-                name = f"The story “{draft.headline[:60]}”" if draft.headline else "This story"
+                name = (
+                    f"The story “{shortened(draft.headline, 60)}”"
+                    if draft.headline
+                    else "This story"
+                )
                 message = f"{name} has no text. Write it or delete the headline."
                 findings.error("story-no-body", message, draft.place)
         review_stories(self.stories, findings)

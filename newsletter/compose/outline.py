@@ -10,7 +10,7 @@ from newsletter.compose.dates import date_line
 from newsletter.compose.findings import Findings
 from newsletter.compose.inline import cut, strip
 from newsletter.compose.residue import Residue, residue
-from newsletter.compose.sentences import first_sentence, starts_afresh, width
+from newsletter.compose.sentences import first_sentence, shortened, starts_afresh, width
 from newsletter.compose.units import Unit
 from newsletter.compose.wording import greets, names_points
 
@@ -140,14 +140,16 @@ def without_residue(units: Sequence[Unit], findings: Findings) -> list[Unit]:
             bodies += unit.is_sentence and unit.width >= _SHORTEST_BODY
             continue
         if index < last_story:
-            message = f"“{unit.plain[:60]}” looks left over from a web page and was dropped."
+            message = (
+                f"“{shortened(unit.plain, 60)}” looks left over from a web page and was dropped."
+            )
             findings.warning("residue-in-middle", message, unit.place())
             findings.set_aside(unit.raw, unit.place())
             continue
         if kind is Residue.TAIL and (bodies >= 2 or last_story >= 0):
             _drop_tail(units[index:], findings)
             break
-        message = f"Dropped “{unit.plain[:60]}”, left over from a web page."
+        message = f"Dropped “{shortened(unit.plain, 60)}”, left over from a web page."
         findings.warning("residue-removed", message, unit.place())
         findings.set_aside(unit.raw, unit.place())
     return kept
@@ -155,7 +157,7 @@ def without_residue(units: Sequence[Unit], findings: Findings) -> list[Unit]:
 
 def _drop_tail(units: Sequence[Unit], findings: Findings) -> None:
     rest = f" and {len(units) - 1} more after it" if len(units) > 1 else ""
-    message = f"Dropped “{units[0].plain[:60]}”{rest}, left over from a web page."
+    message = f"Dropped “{shortened(units[0].plain, 60)}”{rest}, left over from a web page."
     findings.warning("residue-removed", message, units[0].place())
     for unit in units:
         findings.set_aside(unit.raw, unit.place())

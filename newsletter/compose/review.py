@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from newsletter.compose.dates import Dating
 from newsletter.compose.findings import Findings, Place
 from newsletter.compose.inline import is_web_address
+from newsletter.compose.sentences import shortened
 from newsletter.compose.stories import Draft, Stories
 from newsletter.compose.units import Unit
 
@@ -19,7 +20,7 @@ def review_stories(stories: Stories, findings: Findings) -> None:
     drafts = list(stories.drafts)
     for draft in drafts:
         if draft.source is None:
-            message = f"The story “{draft.headline[:60]}” names no source."
+            message = f"The story “{shortened(draft.headline, 60)}” names no source."
             findings.warning("source-missing", message, draft.place)
     _review_doubles(stories, drafts, findings)
     _review_marks(drafts, findings)
@@ -37,7 +38,7 @@ def review_points(points: Sequence[Unit], found: Sequence[int | None], findings:
         findings.warning("key-points", message, place)
     for unit, story in zip(points, found, strict=True):
         if story is None:
-            message = f"No story has a headline like the key point “{unit.plain[:60]}”."
+            message = f"No story has a headline like the key point “{shortened(unit.plain, 60)}”."
             findings.warning("key-points", message, unit.place())
     _review_numbers([(unit.number, unit.place()) for unit in points], findings)
 

@@ -59,6 +59,15 @@ def language_of(texts: Iterable[str]) -> str:
     return "zh" if 2 * chinese > latin else "en"
 
 
+def shortened(text: str, most: int) -> str:
+    """Cut at a word's end, so that nobody is shown half a word."""
+    text = " ".join(text.split())
+    if len(text) <= most:
+        return text
+    cut = text[: most - 1]
+    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:·") + "…"
+
+
 def is_title_case(text: str) -> bool:
     """Most of the longer words start with a capital, as in an English headline."""
     words = [word for word in re.findall(r"[A-Za-z][\w’'-]*", text[:400]) if len(word) > 3]

@@ -16,7 +16,7 @@ from newsletter.compose.bylines import (
 from newsletter.compose.findings import Findings, Place
 from newsletter.compose.inline import cut, strip
 from newsletter.compose.outline import LONGEST_HEADLINE, Lead, Outline, Text
-from newsletter.compose.sentences import first_sentence, is_cjk, is_title_case
+from newsletter.compose.sentences import first_sentence, is_cjk, is_title_case, shortened
 from newsletter.compose.units import Unit
 
 # A block as long as this below a headline is its body, even without a final stop.
@@ -302,11 +302,13 @@ class _Reader:
             self._report_bodiless(draft)
 
     def _report_bodiless(self, draft: Draft) -> None:
-        message = f"The story “{draft.headline[:60]}” has no text. Write it or delete the headline."
+        message = f"The story “{shortened(draft.headline, 60)}” has no text. Write it or delete the headline."
         self.findings.error("story-no-body", message, draft.place)
 
     def _drop(self, text: str, place: Place) -> None:
-        message = f"“{text[:60]}” stands alone, neither headline nor text, and was dropped."
+        message = (
+            f"“{shortened(text, 60)}” stands alone, neither headline nor text, and was dropped."
+        )
         self.findings.warning("orphan-line", message, place)
         self.findings.set_aside(text, place)
 

@@ -51,7 +51,7 @@ class Transport(Model):
     sealed_password: Mapped[bytes | None] = mapped_column(LargeBinary)
     """Encrypted with the installation's newest secret key; see `newsletter.sealing`."""
     connections: Mapped[int] = mapped_column(default=4)
-    """Open at once in each worker process."""
+    """Open at once in each worker process; a quarter more while a slow provider keeps them waiting."""
     messages_per_connection: Mapped[int] = mapped_column(default=1000)
     pacing: Mapped[Pacing] = mapped_column(default=Pacing.PROVIDERS, server_default="providers")
     rate: Mapped[str | None] = mapped_column(String(20))

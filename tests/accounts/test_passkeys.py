@@ -31,6 +31,11 @@ PARTY = Party("news.harbour.example", "https://news.harbour.example", "Harbour N
 HERE = "the cookie of this browser"
 
 
+@pytest.fixture
+def store() -> str:
+    return "sqlite"
+
+
 def register(session: Session, account: Account, device: Authenticator) -> Passkey:
     options = registration_options(session, account, PARTY, holder=HERE, now=NOW)
     return register_passkey(

@@ -25,6 +25,8 @@ from newsletter.errors import AddressError, InputError, NotFoundError, StateErro
 from newsletter.models import Account, Role
 from tests.accounts.staff import NOW, a_list, an_account, an_admin
 
+pytestmark = pytest.mark.parametrize("store", ["sqlite"])
+
 _numbers = count(1)
 
 

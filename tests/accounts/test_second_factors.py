@@ -26,6 +26,8 @@ from newsletter.errors import StateError
 from newsletter.models import Account, RecoveryCode, Role
 from tests.accounts.staff import NOW, an_account
 
+pytestmark = pytest.mark.parametrize("store", ["sqlite"])
+
 STEP = timedelta(seconds=30)
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.compose import editing
@@ -141,6 +141,7 @@ def test_what_is_set_aside_can_be_forgotten() -> None:
     assert editing.drop_aside(removed, 0).set_aside == ()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 4), min_size=1, max_size=4),
     st.lists(st.tuples(st.integers(1, 16), st.integers(0, 3), st.integers(0, 5)), max_size=8),

@@ -2,7 +2,7 @@
 
 import datetime
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.compose.briefing import (
@@ -122,6 +122,7 @@ briefings = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(briefings)
 def test_reading_what_was_written_gives_the_same_briefing(briefing: Briefing) -> None:
     text = format_briefing(briefing)
@@ -133,6 +134,7 @@ def test_reading_what_was_written_gives_the_same_briefing(briefing: Briefing) ->
     assert read.set_aside == ()
 
 
+@settings(deadline=None)
 @given(briefings)
 def test_tidying_twice_changes_nothing_more(briefing: Briefing) -> None:
     once = tidy(briefing)
@@ -141,8 +143,60 @@ def test_tidying_twice_changes_nothing_more(briefing: Briefing) -> None:
     assert format_briefing(once) == format_briefing(briefing)
 
 
+@settings(deadline=None)
 @given(rich_texts)
 def test_every_style_reads_back(rich: RichText) -> None:
     tidied = tidy_rich(rich)
 
     assert read_inline(format_rich(tidied)).rich == tidied
+
+
+def test_a_briefing_as_an_editor_sees_it() -> None:
+    briefing = Briefing(
+        title="Harbour *Reopens*",
+        series="Harbour Brief",
+        credits={"editor": "Ada"},
+        date=TODAY,
+        intro=((Span("Good "), Span("morning", strong=True), Span(".")),),
+        key_points=(KeyPoint("The harbour reopens", 1), KeyPoint("Unrelated", 1)),
+        sections=(
+            Section(
+                "Port",
+                (
+                    Story(
+                        "The harbour reopens",
+                        (
+                            (
+                                Span("# no heading, "),
+                                Span("a link", href="https://a.example/"),
+                            ),
+                        ),
+                        "Gazette",
+                        (Image("https://a.example/f.jpg", "A ferry"),),
+                        "https://a.example/story",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+    assert format_briefing(briefing) == (
+        "---\nseries: Harbour Brief\ntitle: Harbour *Reopens*\ndate: 2026-11-20\neditor: Ada\n"
+        "language: en\n---\n\nGood **morning**.\n\n- The harbour reopens\n- Unrelated → story 1\n\n"
+        "# Port\n\n## [The harbour reopens](https://a.example/story)\n\n"
+        "![A ferry](https://a.example/f.jpg)\n\n"
+        "\\# no heading, [a link](https://a.example/)\n\nSource: Gazette\n"
+    )
+
+
+def test_bold_that_no_stars_can_say_is_spelt_out() -> None:
+    rich = (
+        Span("un"),
+        Span("believ", strong=True),
+        Span("able "),
+        Span("so ", emphasis=True),
+        Span("it is"),
+    )
+
+    assert format_rich(rich) == "un[believ]{b}able [so ]{i}it is"
+    assert read_inline(format_rich(rich)).rich == rich

@@ -1,7 +1,7 @@
 """What Word, Google Docs and web pages put on the clipboard, as briefing text."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from newsletter.compose.rich_paste import (
@@ -81,6 +81,7 @@ def test_a_document_nested_without_end_is_read_as_far_as_it_goes() -> None:
     assert "deep" not in text_of_html("<div>" * 5_000 + "deep", levels=MARKDOWN_LEVELS)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="<>/abip \"='&;\x00liuo!-\n", max_size=200))
 def test_no_paste_is_too_broken_to_be_read(pasted: str) -> None:
     text_of_html(pasted, levels=MARKDOWN_LEVELS)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time as time_module
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -61,13 +62,15 @@ class Newsroom:
             post_office.nudge()
             [mail] = self.peer.wait_for(1, PATIENCE_SECONDS)
         message = message_from_bytes(mail.content, policy=policy.default)
-        assert mail.rcpt_to == (ADA,) or list(mail.rcpt_to) == [ADA]
+        assert list(mail.rcpt_to) == [ADA]
         assert subject in message["Subject"]
         return text_of(mail.content)
 
 
 @pytest.fixture
-def newsroom(sqlite_template: Path, redis_server: str, tmp_path: Path) -> Iterator[Newsroom]:
+def newsroom(
+    sqlite_template: Path, redis_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Newsroom]:
     """The web server is a process of its own; what workers do is done here."""
     shutil.copy(sqlite_template, tmp_path / "newsletter.db")
     database_url = f"sqlite:///{tmp_path / 'newsletter.db'}"
@@ -85,6 +88,7 @@ def newsroom(sqlite_template: Path, redis_server: str, tmp_path: Path) -> Iterat
         secret_keys=((0, SECRET),),
         poll_seconds=0.1,
     )
+    monkeypatch.setenv("NEWSLETTER_BASE_URL", settings.base_url)
     with (
         checked_devmail() as peer,
         running_server(database_url, redis_server, tmp_path / "web.log", port=port),
@@ -111,7 +115,7 @@ def text_of(content: bytes) -> str:
 
 
 def link_in(text: str, path: str) -> str:
-    found = re.search(rf"http://\S+/{path}/\S+", text)
+    found = re.search(rf"http://\S+/{path}\S*", text)
     assert found is not None, text
     return found[0]
 
@@ -121,15 +125,19 @@ def press(page: Page, selector: str) -> None:
     page.keyboard.press("Enter")
 
 
-def sign_up(page: Page, newsroom: Newsroom) -> None:
-    page.goto(f"{newsroom.settings.base_url}/s/daily")
+def fill_in(page: Page, url: str) -> None:
+    page.goto(url)
     check(page)
     page.wait_for_timeout(2_100)  # a person takes longer than the shortest time that is believed
     tab_to(page, "#address")
     page.keyboard.type(ADA)
     press(page, "button")
-    page.wait_for_selector("text=Please look into your mailbox")
-    confirmation = link_in(newsroom.mail_to_ada("confirm"), "confirm")
+    page.wait_for_selector("text=Look into your mailbox")
+
+
+def sign_up(page: Page, newsroom: Newsroom) -> None:
+    fill_in(page, f"{newsroom.settings.base_url}/s/daily")
+    confirmation = link_in(newsroom.mail_to_ada("confirm"), "confirm/")
 
     for _ in range(2):
         page.goto(confirmation)
@@ -143,11 +151,8 @@ def sign_up(page: Page, newsroom: Newsroom) -> None:
 
 def choose(page: Page, newsroom: Newsroom) -> None:
     """No Sport, and everything at nine."""
-    page.goto(link_in(newsroom.mail_to_ada("Welcome"), "p"))
-    check(page)
-    press(page, "button[name=link]")
-    page.wait_for_selector("text=Please look into your mailbox")
-    page.goto(link_in(newsroom.mail_to_ada("settings"), "my"))
+    fill_in(page, link_in(newsroom.mail_to_ada("Welcome"), "link"))
+    page.goto(link_in(newsroom.mail_to_ada("subscriptions"), "my/"))
     check(page)
     tab_to(page, "[name='section:daily:sport']")
     page.keyboard.press("Space")
@@ -194,8 +199,12 @@ def test_a_reader_gets_what_they_chose_at_the_hour_they_chose(
         sender.drain(seconds=3)
         too_early = newsroom.peer.messages()
         clock.write_text(str((due_at - utc_now()).total_seconds() + 1))
-        sender.drain(seconds=PATIENCE_SECONDS)
-    [mail] = newsroom.peer.wait_for(1, PATIENCE_SECONDS)
+        deadline = time_module.monotonic() + PATIENCE_SECONDS
+        # After a step of its clock a sender rests for the length of a lease.
+        while not newsroom.peer.messages() and time_module.monotonic() < deadline:
+            sender.drain(seconds=1)
+            time_module.sleep(0.1)
+    [mail] = newsroom.peer.messages()
 
     assert due_at.astimezone(TOKYO).time() == time(9)
     assert too_early == []

@@ -87,7 +87,7 @@ def test_each_kind_of_figure_that_is_wrong_is_named(engine: Engine) -> None:
         session.execute(update(StoryFigures).where(StoryFigures.story == 2).values(clickers=9))
         session.execute(update(HourFigures).where(HourFigures.hour == 0).values(opens=9))
         session.execute(update(Batch).values(sent=1, failed=1))
-        session.execute(update(ListFigures).where(ListFigures.confirmed == 1).values(pending=3))
+        session.execute(update(ListFigures).where(ListFigures.list_id == 2).values(pending=3))
         session.add(ExclusionFigures(edition_id=1, reason=Reason.ON_BREAK, people=5))
 
     assert differences(engine) == {

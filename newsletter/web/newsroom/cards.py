@@ -44,7 +44,13 @@ def save_cards(visit: Visit) -> Response:
     saved = save_draft(
         visit.session, edition.id, edit.content, based_on=version, by=visit.by, now=visit.now
     )
-    parts = ("state", "findings", "inbox", *(() if visit.form.has("quietly") else ("cards",)))
+    parts = (
+        "state",
+        "counts",
+        "findings",
+        "inbox",
+        *(() if visit.form.has("quietly") else ("cards",)),
+    )
     mode = TEXT if visit.form.get("mode") == TEXT else CARDS
     return answer(visit, saved, mode=mode, parts=parts, told=edit.told)
 

@@ -100,7 +100,7 @@ def _save_text(visit: Visit, text: str) -> Response:
         by=visit.by,
         now=visit.now,
     )
-    parts = ("state", "findings", "outline", "aside", "inbox")
+    parts = ("state", "counts", "findings", "outline", "aside", "inbox")
     typed = Typed(text, written.findings)
     return answer(visit, saved, mode=TEXT, parts=parts, typed=typed, told=Told("text"))
 

@@ -3,7 +3,8 @@
 import bisect
 import datetime
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +14,7 @@ from newsletter.compose.briefing import Briefing, RichText, Section
 from newsletter.compose.content import DraftContent
 from newsletter.compose.findings import Finding, Severity
 from newsletter.compose.formatting import format_briefing, format_paragraphs
+from newsletter.compose.media import media_url, recent_media
 from newsletter.compose.parser import parse
 from newsletter.compose.preheader import preheader_of
 from newsletter.errors import InputError, RenderError
@@ -25,6 +27,7 @@ from newsletter.web.newsroom.way import Way, way_of
 
 TEXT, CARDS = "text", "cards"
 
+_MOST_PICTURES = 20
 _READER = Persona("", "reader@example.org")
 _STORY_LINE = re.compile(r"#{2,6}(?:\s|$)")
 
@@ -101,7 +104,9 @@ class Desk:
 
     @cached_property
     def findings(self) -> Sequence[Shown]:
-        """Errors first, each at its line or its story."""
+        """Errors first, each at its line or its story; of nothing, nothing."""
+        if self.content.is_empty:
+            return ()
         found = self.proof.findings if self.proof else self.read
         lines = _story_lines(self.text)
         headlines = [story.headline for story in self.briefing.stories]
@@ -122,6 +127,17 @@ class Desk:
 
     def written(self, paragraphs: Sequence[RichText]) -> str:
         return format_paragraphs(paragraphs)
+
+    @property
+    def counts(self) -> Mapping[Severity, int]:
+        return Counter(each.severity for each in self.findings)
+
+    @property
+    def pictures(self) -> Sequence[tuple[str, str]]:
+        """Address and name of what was uploaded last, to be used again."""
+        base_url = self.visit.settings.base_url
+        recent = recent_media(self.visit.session, most=_MOST_PICTURES)
+        return [(media_url(each, base_url), each.name) for each in recent]
 
     @property
     def letter(self) -> str:

@@ -27,7 +27,8 @@ CHOICES: Mapping[str, type[Choice]] = {
     "heading_font": Font,
     "text_font": Font,
 }
-FIELDS = (*TEXTS, *CHOICES, "is_public", "four_eyes", "cool_off_seconds")
+NUMBERS = ("cool_off_seconds", "most_a_day")
+FIELDS = (*TEXTS, *CHOICES, *NUMBERS, "is_public", "four_eyes")
 DRESS = ("name", "tagline", "language", "accent", "backdrop", "heading_font", "text_font", "footer")
 
 
@@ -68,8 +69,9 @@ def read(typed: Mapping[str, str]) -> dict[str, Any]:
         taken["is_public"] = typed["is_public"] == "yes"
     if "four_eyes" in typed:
         taken["four_eyes"] = {"yes": True, "no": False}.get(typed["four_eyes"])
-    if "cool_off_seconds" in typed:
-        taken["cool_off_seconds"] = _seconds(typed["cool_off_seconds"])
+    for name in NUMBERS:
+        if name in typed:
+            taken[name] = _number(name, typed[name])
     return taken
 
 
@@ -80,11 +82,11 @@ def _choice(name: str, kind: type[Choice], text: str) -> Choice:
         refuse(name.replace("_", " "), f"choose one of: {', '.join(kind)}")
 
 
-def _seconds(text: str) -> int | None:
+def _number(name: str, text: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdecimal():
-        refuse("cool-off seconds", "write a whole number of seconds, or leave it empty")
+        refuse(name.replace("_", " "), "write a whole number, or leave it empty")
     return int(text[:9])
 
 

@@ -80,6 +80,8 @@ def send(visit: Visit) -> Response:
     visit.session.refresh(way.edition)
     if way.edition.state is EditionState.SENDING:
         return visit.go(f"{way.url}/sending", said)
+    if way.is_held:
+        return visit.go(f"{way.url}/schedule")
     undo = Undo("Pull back", f"{way.url}/schedule/pull-back")
     return visit.go(f"{way.url}/schedule", said, undo=undo)
 
@@ -114,8 +116,7 @@ def _begin(way: Way, typed: dict[str, str], caution: Caution) -> str:
             schedule.send_now(session, edition_id, now=now)
             return "It is being sent."
         schedule.send_soon(session, edition_id, now=now, cool_off=caution.cool_off)
-        seconds = int(caution.cool_off.total_seconds())
-        return f"It starts in {seconds} seconds. Until then you can pull it back."
+        return "It starts in a moment."
     deadline = _deadline(typed["deadline"])
     day, at = read_date("day", typed["day"]), read_time("at", typed["at"])
     if typed["how"] == "local":

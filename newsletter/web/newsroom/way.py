@@ -72,6 +72,13 @@ class Way:
         return is_out(self.edition)
 
     @property
+    def is_held(self) -> bool:
+        """Whether the sending that was asked for can still be pulled back."""
+        until = self.edition.held_until
+        is_scheduled = self.edition.state is EditionState.SCHEDULED
+        return is_scheduled and until is not None and until > self.visit.now
+
+    @property
     def has_correction(self) -> bool:
         """One that waits for its approval, cut or still being written."""
         return has_correction(self.edition) or (self.is_out and self.marks.is_ahead)

@@ -53,7 +53,7 @@ def headlines(engine: Engine, edition_id: int) -> list[str]:
     return [story.headline for story in briefing(engine, edition_id).stories]
 
 
-def do(member: Member, edition_id: int, verb: str, *, version: int = 1, **fields: Any) -> Any:
+def do(member: Member, edition_id: int, verb: str, *, version: Any = 1, **fields: Any) -> Any:
     """A press of a card's button, as a browser without a script would post it."""
     given = {name.replace("_", "-"): value for name, value in fields.items()}
     return member.post(
@@ -74,7 +74,16 @@ def test_a_new_edition_is_met_with_a_place_to_paste(site: Site) -> None:
 
     assert page.status_code == 200
     assert 'id="text"' in page.text
-    assert "There is no story yet" in text_of(page)
+    assert "looked over while you write it" in text_of(page)
+    assert "no findings" in text_of(page)
+
+
+def test_saving_nothing_over_nothing_is_no_change(site: Site) -> None:
+    edition_id = opened(site.engine, DraftContent())
+
+    write(site.member(Role.WRITER), edition_id, " \n")
+
+    assert draft(site.engine, edition_id).version == 1
 
 
 def test_what_was_begun_is_met_as_cards(site: Site) -> None:
@@ -127,7 +136,9 @@ def test_a_script_is_answered_with_the_parts_that_changed(site: Site) -> None:
 
     said = answer.json()
     assert said["version"] == 2
-    assert set(said["parts"]) == {"state", "findings", "outline", "aside", "inbox", "told"}
+    assert set(said["parts"]) == {
+        *("state", "counts", "findings", "outline", "aside", "inbox", "told"),
+    }
     assert "Saved" in said["parts"]["state"]
     assert "No producer is named" in said["parts"]["findings"]
     assert "Leave a Reply" in said["parts"]["aside"]
@@ -384,7 +395,7 @@ def test_the_first_story_of_nothing_is_added(site: Site) -> None:
     ],
 )
 def test_key_points_are_written_tied_moved_and_deleted(
-    site: Site, press: dict[str, str], texts: list[str]
+    site: Site, press: dict[str, Any], texts: list[str]
 ) -> None:
     edition_id = opened(site.engine)
 
@@ -433,7 +444,12 @@ def test_title_date_credits_and_intro(site: Site) -> None:
 def test_an_image_needs_words_for_who_does_not_see_it(site: Site) -> None:
     edition_id = opened(site.engine)
     writer = site.member(Role.WRITER)
-    story = {"story": 1, "headline": "H", "text": "T", "new_src": "https://example.org/a.jpg"}
+    story: dict[str, Any] = {
+        "story": 1,
+        "headline": "H",
+        "text": "T",
+        "new_src": "https://example.org/a.jpg",
+    }
 
     refused = do(writer, edition_id, "story", **story)
     do(writer, edition_id, "story", **story, new_alt="A ferry")
@@ -446,7 +462,12 @@ def test_an_image_needs_words_for_who_does_not_see_it(site: Site) -> None:
 def test_images_are_changed_and_removed(site: Site) -> None:
     edition_id = opened(site.engine)
     writer = site.member(Role.WRITER)
-    given = {"story": 1, "headline": "H", "text": "T", "src": ["https://a.example/1", "x"]}
+    given: dict[str, Any] = {
+        "story": 1,
+        "headline": "H",
+        "text": "T",
+        "src": ["https://a.example/1", "x"],
+    }
 
     do(writer, edition_id, "story", **given, alt=["One", "Two"], drop_image="1")
 

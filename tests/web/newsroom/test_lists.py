@@ -83,7 +83,7 @@ def test_the_first_list_is_made_from_an_empty_page(site: Site, admin: Member) ->
         ("heading_font", "Comic Sans", "Choose one of"),
         ("zone", "Mars/Olympus", "IANA time zone"),
         ("footer", "1\n2\n3\n4\n5\n6\n7", "at most 6"),
-        ("cool_off_seconds", "soon", "whole number of seconds"),
+        ("cool_off_seconds", "soon", "whole number"),
     ],
 )
 def test_a_mistake_is_said_at_its_field_and_what_was_typed_stays(

@@ -27,10 +27,21 @@ async function textOf(html, plain, field, url, headers) {
   }
 }
 
-function insert(field, text) {
+function insert(field, pasted) {
   field.focus();
+  const text = parted(field, pasted);
   // The only way that leaves the browser's own undo whole.
   if (document.execCommand("insertText", false, text)) return;
   field.setRangeText(text, field.selectionStart, field.selectionEnd, "end");
   field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+// Paragraphs stay paragraphs of their own, wherever they are pasted.
+function parted(field, text) {
+  if (!text.includes("\n")) return text;
+  const before = field.value.slice(0, field.selectionStart);
+  const after = field.value.slice(field.selectionEnd);
+  const lead = !before.trim() || before.endsWith("\n\n") ? "" : before.endsWith("\n") ? "\n" : "\n\n";
+  const trail = !after.trim() || after.startsWith("\n") ? "" : "\n\n";
+  return lead + text + trail;
 }
