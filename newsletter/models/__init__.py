@@ -136,8 +136,8 @@ from newsletter.models.transport import (
 )
 
 __all__ = [
-    "BATCH_COUNTERS",
     "BACKDROP",
+    "BATCH_COUNTERS",
     "EVERYWHERE",
     "EVERY_TRANSPORT",
     "HOURS",

@@ -1,6 +1,5 @@
 """What of a list's editions anybody may read on the web, and when each was corrected."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from newsletter.models import (
     ON_THE_WEB,
     Archive,
     CompiledEdition,
+    Correction,
     Edition,
     EditionList,
     MailingList,
@@ -45,6 +45,14 @@ class Published:
     @property
     def corrected_at(self) -> datetime | None:
         return self.approved_at if self.approved_at > self.started_at else None
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """`note` says what was put right; empty: nobody said it."""
+
+    at: datetime
+    note: str
 
 
 def archived_list(session: Session, slug: str) -> MailingList | None:
@@ -107,14 +115,21 @@ def briefing_as_published(session: Session, edition_id: int) -> Briefing:
     return from_json(found)
 
 
-def corrections(session: Session, edition_id: int, started_at: datetime) -> Sequence[datetime]:
-    """When what was out already was changed, the first time first."""
-    approved = session.scalars(
-        select(Revision.approved_at)
+def corrections(session: Session, edition_id: int, started_at: datetime) -> list[Corrected]:
+    """The changes of what was out already, the first one first."""
+    rows = session.execute(
+        select(Revision.approved_at, Correction.note)
+        .outerjoin(
+            Correction,
+            and_(
+                Correction.edition_id == Revision.edition_id,
+                Correction.revision == Revision.number,
+            ),
+        )
         .where(Revision.edition_id == edition_id, Revision.approved_at > started_at)
         .order_by(Revision.number)
     )
-    return [each for each in approved if each is not None]
+    return [Corrected(at, note or "") for at, note in rows if at is not None]
 
 
 def _published(list_id: int) -> Select[int, str, str, str, datetime | None, datetime | None]:

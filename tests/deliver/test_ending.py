@@ -44,7 +44,7 @@ def over(engine: Engine, tmp_path: Path) -> int:
         ]
         ledger.record(session, claim.lease, outcomes, revision=1, at=NOW)
         ledger.doubt(session, claim.lease, [people[3]], reason=Reason.ANSWER_LOST, at=NOW)
-        ledger.give_back(session, claim.lease)
+        ledger.give_back(session, claim.lease, due_at=NOW)
     pump.turn(engine, tmp_path, now=NOW)
     assert edition_of(engine, edition_id).state is EditionState.SENT
     return edition_id

@@ -33,7 +33,7 @@ def watch(page: Page) -> None:
 
     def hear(message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
-            faults.append(f"{page.url}: console: {message.text}")
+            faults.append(f"{page.url}: {message.text} {message.location.get('url', '')}")
 
     def refuse(dialog: Dialog) -> None:
         faults.append(f"{page.url}: {dialog.type}: {dialog.message}")

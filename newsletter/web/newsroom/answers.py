@@ -73,6 +73,7 @@ def _parts(desk: Desk, saved: Saved, parts: Iterable[str], told: Told) -> Respon
         {
             "version": saved.draft.version,
             "parts": shown,
+            "title": desk.way.title,
             "letter": desk.letter,
             "focus": told.anchor,
         }

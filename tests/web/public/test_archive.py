@@ -13,7 +13,15 @@ from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from newsletter.db import transaction
-from newsletter.models import Archive, Edition, EditionList, EditionState, MailingList, Revision
+from newsletter.models import (
+    Archive,
+    Correction,
+    Edition,
+    EditionList,
+    EditionState,
+    MailingList,
+    Revision,
+)
 from newsletter.plan.editions import content_of, create_edition
 from newsletter.web.app import create_app
 from tests import newsroom
@@ -161,11 +169,17 @@ def test_a_correction_is_noted_with_its_time_in_the_list_s_zone(
     with transaction(engine) as session:
         edition = session.query(Edition).filter_by(public_id=public_id).one()
         session.get_one(Revision, (edition.id, 1)).approved_at = MORNING + timedelta(minutes=70)
+        for revision, note in ((1, "The ferry left at <six>."), (2, "Nobody approved this.")):
+            session.add(
+                Correction(edition_id=edition.id, revision=revision, note=note, at=MORNING, by="Ed")
+            )
 
     page = client.get(f"/archive/harbour/{public_id}").text
     listed = client.get("/archive/harbour").text
 
     assert re.search(r"Corrected on Friday, [^.<]*20[^.<]*2026, 08:10 CET\.", page)
+    assert "The ferry left at &lt;six&gt;." in page
+    assert "Nobody approved this." not in page
     assert "08:10 CET" in listed
     assert 'property="article:modified_time" content="2026-11-20T07:10:00Z"' in page
 

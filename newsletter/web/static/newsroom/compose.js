@@ -67,6 +67,7 @@ function take(answer, form) {
   version = answer.version;
   for (const [name, html] of Object.entries(answer.parts)) put(name, html);
   for (const field of document.querySelectorAll("input[name=version]")) field.value = version;
+  document.querySelector(".page-head h1").textContent = answer.title;
   showLetter(answer.letter);
   markLines();
   if (!waiting.has(form)) form.removeAttribute("data-changed");

@@ -39,6 +39,17 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => delete form.dataset.onItsWay, 4000);
 });
 
+// A table that is wider than its page can be scrolled by keys in every browser: it takes the focus.
+function reachTables() {
+  for (const box of document.querySelectorAll(".table-box")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+}
+reachTables();
+addEventListener("resize", reachTables);
+document.addEventListener("htmx:afterSettle", reachTables);
+
 // Says so when a part of the page could not be refreshed.
 document.addEventListener("htmx:responseError", (event) => tell(`The server answered ${event.detail.xhr.status}. Reload the page.`));
 document.addEventListener("htmx:sendError", () => tell("The server cannot be reached. What is shown may be old."));
