@@ -21,8 +21,10 @@ from sqlalchemy import Engine, delete, exists, select
 from sqlalchemy.orm import Session
 
 from newsletter.accounts.sessions import begin_session
+from newsletter.addresses import parse_address
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
+from newsletter.deliver.providers import providers
 from newsletter.errors import NewsletterError
 from newsletter.models import (
     Account,
@@ -34,6 +36,7 @@ from newsletter.models import (
     Role,
     Segment,
     Subscriber,
+    Transport,
 )
 from newsletter.settings import Settings
 from newsletter.stack.broker import running_broker
@@ -78,7 +81,7 @@ def time_pages(
     """
     engine = get_engine()
     with reading(engine) as session:
-        paths = sorted({path for path in _paths(_examples(session)) if match in path})
+        paths = sorted({path for path in example_paths(session) if match in path})
     with _signed_in(engine) as token, _running_web(settings) as port:
         browser = _Browser(port, token)
         times = []
@@ -130,7 +133,9 @@ class _Browser:
         return answer.status, gzip.decompress(body) if is_packed else body, len(body)
 
 
-def _paths(examples: Examples) -> Iterator[str]:
+def example_paths(session: Session) -> Iterator[str]:
+    """An address or more of each screen that reads something, as far as the database holds it."""
+    examples = _examples(session)
     for screen in SCREENS:
         if screen.get is None or screen.is_open:
             continue
@@ -148,7 +153,7 @@ def _filled(path: str, example: str, places: int) -> Iterator[str]:
     if places == 1:
         yield first
         return
-    for word in ("sum", "links", "days", "editions", "failed", "uncertain", "1"):
+    for word in ("sum", "links", "days", "editions", "failed", "deferred", "uncertain", "1"):
         yield _PLACE.sub(word, first, count=1)
 
 
@@ -170,7 +175,16 @@ def _examples(session: Session) -> Examples:
         "/office/subscribers/": tuple(map(str, people)),
         "/office/segments/": tuple(session.scalars(select(Segment.name).limit(1))),
         "/office/imports/": tuple(map(str, session.scalars(select(Import.id).limit(1)))),
+        "/office/accounts/": tuple(map(str, session.scalars(select(Account.id).limit(1)))),
+        "/office/transports/": tuple(map(str, session.scalars(select(Transport.id).limit(1)))),
+        "/office/sending-domains/": tuple(_sender_domains(session)),
+        "/office/providers/": tuple(providers())[:1],
     }
+
+
+def _sender_domains(session: Session) -> Iterator[str]:
+    for address in session.scalars(select(MailingList.sender_address).limit(1)):
+        yield parse_address(address).domain
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import cssutils
 import premailer
+import premailer.cache
 
 from newsletter.errors import RenderError
 
@@ -44,6 +45,8 @@ def inline(html: str) -> str:
     with _one_at_a_time:
         inlined, complaints = _transform(html)
     if complaints:
+        # A sheet out of the cache would not complain again.
+        premailer.cache.cache.clear()
         message = f"the style sheet is not understood: {complaints[0]}"
         raise RenderError(message)
     _assert_complete(html, inlined)
@@ -79,7 +82,7 @@ def _transform(html: str) -> tuple[str, list[str]]:
             disable_basic_attributes=["width", "height", "align", "valign"],
             align_floating_images=False,
             disable_validation=True,
-            cache_css_parsing=False,  # a sheet from the cache would not complain again
+            cache_css_parsing=True,
             cssutils_logging_level=logging.WARNING,
         ).transform(pretty_print=False)
     finally:

@@ -192,7 +192,7 @@ def correct(page: Page, edition: str) -> None:
     saved(page)
     page.goto(f"{edition}/correct")
     look(page)
-    expect(page.locator("ins")).to_contain_text("quay")
+    expect(page.locator("ins").first).to_have_text("quay")
     page.fill("textarea[name=note]", NOTE)
     page.click("button:has-text('Note it and go to the approval')")
     page.wait_for_url("**/review*")
