@@ -24,7 +24,8 @@ def next_slots(
     for slot in session.scalars(select(Slot)):
         slots.setdefault(slot.list_id, []).append(slot)
     holidays = {
-        (slot_id, day) for slot_id, day in session.execute(select(SlotHoliday.slot_id, SlotHoliday.day))
+        (slot_id, day)
+        for slot_id, day in session.execute(select(SlotHoliday.slot_id, SlotHoliday.day))
     }
     found: dict[int, datetime] = {}
     for each in lists:

@@ -311,9 +311,9 @@ def test_the_detail_of_a_person_holds_all_that_is_known(session: Session) -> Non
     assert detail.fields["attribute team"] == "red"
     assert [section.key for section in detail.memberships[0].hidden] == ["sport"]
     assert detail.tags == ("vip",)
-    [(consented_to, consent)] = detail.consents
-    assert consented_to is daily
-    assert consent.evidence == {"how": "preferences", "by": "reader", "form": "f1"}
+    [consent] = detail.consents
+    assert consent.list_slug == "daily"
+    assert consent.details == {"how": "preferences", "by": "reader", "form": "f1"}
     assert [change.field for change in detail.changes] == [
         *("address", "name", "attribute team", "sections of daily", "tags")
     ]

@@ -105,7 +105,10 @@ class House:
     def slow_down(self, seconds: float) -> None:
         """So long the mail server thinks about each message."""
         rule = Rule(phase=Phase.DOT, action=Delay(seconds=seconds))
-        self.mail.script = Script(rules=(rule,) if seconds else ())
+        self.mail.script = Script(rules=(rule,))
+
+    def speed_up(self) -> None:
+        self.mail.script = Script()
 
 
 def address_of(name: str) -> str:

@@ -59,7 +59,7 @@ def test_an_admins_noon(house: House, tmp_path: Path) -> None:
         mailed_before = pause_amid(page, house)
         correct(page, edition)
         assert len(house.mail.messages()) == mailed_before
-        house.slow_down(0)
+        house.speed_up()
         go_on_to_the_end(page, edition)
 
         everybody_has_the_text_that_the_ledger_says(house, mailed_before)

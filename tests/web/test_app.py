@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from newsletter.clock import utc_now
 from newsletter.db import make_engine, transaction
-from newsletter.models import CompiledEdition, Edition, EditionList, EditionState
+from newsletter.models import CompiledEdition, Edition, EditionState
 from newsletter.redis import PUMP_TURNED
 from newsletter.stack.ports import free_port
 from newsletter.tokens import SubscriptionRef
@@ -42,7 +42,6 @@ def client(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[TestCl
 
 def publish(engine: Engine, morning: Morning, *, form: bytes | None = None) -> None:
     with transaction(engine) as session:
-        session.add(EditionList(edition_id=morning.edition_id, position=0, list_id=morning.list_id))
         session.add(
             CompiledEdition(
                 edition_id=morning.edition_id,

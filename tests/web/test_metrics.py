@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from newsletter.clock import utc_now
 from newsletter.db import transaction
-from newsletter.models import CompiledEdition, EditionList
+from newsletter.models import CompiledEdition
 from newsletter.queue import Queue
 from newsletter.redis import PUMP_TURNED
 from newsletter.stack.ports import free_port
@@ -70,7 +70,6 @@ def test_a_request_that_breaks_is_counted_as_the_error_it_is(
 ) -> None:
     morning = mailed_morning(engine)
     with transaction(engine) as session:
-        session.add(EditionList(edition_id=morning.edition_id, position=0, list_id=morning.list_id))
         session.add(
             CompiledEdition(
                 edition_id=morning.edition_id,

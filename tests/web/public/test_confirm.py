@@ -18,7 +18,6 @@ from newsletter.deliver.post_office import PostOffice
 from newsletter.devmail.peer import DevMail
 from newsletter.models import (
     Edition,
-    EditionList,
     MailingList,
     Revision,
     SubscriptionStatus,
@@ -258,7 +257,6 @@ def _list_with_an_edition(engine: Engine) -> tuple[int, str]:
         edition = session.get_one(Edition, morning.edition_id)
         session.add_all(
             [
-                EditionList(edition_id=edition.id, position=0, list_id=morning.list_id),
                 Revision(
                     edition_id=edition.id,
                     number=1,
