@@ -111,8 +111,7 @@ def past_holds(session: Session, *, most: int) -> list[PastHold]:
 def held_things(session: Session, *, now: datetime) -> list[HeldThing]:
     """Whatever is held, and the editions that a breaker has paused."""
     return [
-        _thing(session, each)
-        for each in (*open_holds(session, now=now), *paused_editions(session))
+        _thing(session, each) for each in (*open_holds(session, now=now), *paused_editions(session))
     ]
 
 

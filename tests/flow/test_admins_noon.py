@@ -216,9 +216,8 @@ def everybody_has_the_text_that_the_ledger_says(house: House, mailed_before: int
         rows = select(Subscriber.address, Delivery.revision).join(
             Delivery, Delivery.subscriber_id == Subscriber.id
         )
-        revisions = dict(
-            session.execute(rows.where(Delivery.state == DeliveryState.SENT)).tuples().all()
-        )
+        sent = session.execute(rows.where(Delivery.state == DeliveryState.SENT))
+        revisions = {address: revision for address, revision in sent}
 
     assert Counter(mail.rcpt_to for mail in mails) == Counter(
         (address_of(each),) for each in names()

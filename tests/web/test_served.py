@@ -1,5 +1,6 @@
 """The web server as readers and their mail programs meet it: a real process and bare sockets."""
 
+import gzip
 import shutil
 import signal
 import threading
@@ -95,6 +96,16 @@ def assert_accepted(answer: Answer) -> None:
     assert (answer.status, answer.body) == (200, b"You are unsubscribed.\n")
     assert "set-cookie" not in answer.headers
     assert "location" not in answer.headers
+
+
+def test_a_script_is_compressed_on_its_way_by_the_real_server(server: Server) -> None:
+    path = "/static/vendor/htmx.min.js?v=1"
+
+    plain = server.get(path)
+    packed = server.get(path, "Accept-Encoding: gzip")
+
+    assert gzip.decompress(packed.body) == plain.body
+    assert len(packed.body) < len(plain.body) / 2
 
 
 def test_a_minimal_one_click_post_unsubscribes_and_so_does_every_later_one(site: Site) -> None:
