@@ -98,11 +98,11 @@ def assert_accepted(answer: Answer) -> None:
     assert "location" not in answer.headers
 
 
-def test_a_script_is_compressed_on_its_way_by_the_real_server(server: Server) -> None:
+def test_a_script_is_compressed_on_its_way_by_the_real_server(site: Site) -> None:
     path = "/static/vendor/htmx.min.js?v=1"
 
-    plain = server.get(path)
-    packed = server.get(path, "Accept-Encoding: gzip")
+    plain = site.server.get(path)
+    packed = site.server.get(path, "Accept-Encoding: gzip")
 
     assert gzip.decompress(packed.body) == plain.body
     assert len(packed.body) < len(plain.body) / 2
