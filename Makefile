@@ -8,7 +8,7 @@ LOCKS := requirements/runtime.txt requirements/build.txt
 # What the workstation has, for the tests that run side by side.
 JOBS ?= auto
 
-.PHONY: help install demo test drill drill-nightly check format lock up down screenshots clean
+.PHONY: help install demo test drill drill-nightly check format lock up down messages screenshots clean
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,6 +49,11 @@ up: ## Start the servers of docker-compose.yml (needs Docker and .env)
 
 down: ## Stop those servers; their data stays
 	docker compose down
+
+messages: .venv/.dev ## Gather the words of the pages for translators: newsletter/locale/newsletter.pot
+	@mkdir -p newsletter/locale
+	.venv/bin/pybabel --quiet extract -F pyproject.toml -k go:2 -k Undo:1 -k Place:2 --no-location --sort-output \
+	    --project newsletter --copyright-holder "the newsletter authors" -o newsletter/locale/newsletter.pot .
 
 screenshots: .venv/.dev ## Take the pictures of the README anew (needs Chromium)
 	.venv/bin/python scripts/screenshots.py

@@ -1,5 +1,6 @@
 """A short letter to try a list's dress on."""
 
+import re
 from dataclasses import replace
 
 from newsletter.compose.briefing import Briefing, KeyPoint, Section, Span, Story
@@ -33,9 +34,13 @@ _BRIEFING = Briefing(
     ),
 )
 
+# What stands in mails alone, and the pixel in it that tells of an opening.
+_BEGIN, _OPENED, _END = "\x02", "\x01", "\x03"
+_PIXEL = re.compile(f"{_BEGIN}[^{_END}]*{_OPENED}[^{_END}]*{_END}")
+
 
 def specimen_page(masthead: Masthead) -> str:
-    """For a browser, which needs no inlining; its links lead nowhere, and it is nobody's."""
+    """For a browser, which needs no inlining; its links lead nowhere, it is nobody's and counts nothing."""
     briefing = replace(_BRIEFING, language=masthead.language)
     letter = write_letter(
         briefing, masthead, public_id="specimen", subject=briefing.title, preheader=""
@@ -44,9 +49,13 @@ def specimen_page(masthead: Masthead) -> str:
         cut.ADDRESS: "reader@example.org",
         cut.GREETING: letter.words.greeting_nobody,
         cut.POINT: "1",
+        cut.MAIL_ONLY: _BEGIN,
+        cut.OPEN: _OPENED,
+        cut.MAIL_END: _END,
     }
 
     def fill(slot: Slot) -> str:
         return filled.get(slot, "#" if link_number(slot) is not None else "")
 
-    return render_html(letter, fill)
+    page = _PIXEL.sub("", render_html(letter, fill))
+    return page.replace(_BEGIN, "").replace(_END, "")

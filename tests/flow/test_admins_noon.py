@@ -217,7 +217,7 @@ def everybody_has_the_text_that_the_ledger_says(house: House, mailed_before: int
             Delivery, Delivery.subscriber_id == Subscriber.id
         )
         sent = session.execute(rows.where(Delivery.state == DeliveryState.SENT))
-        revisions = {address: revision for address, revision in sent}
+        revisions = {row.address: row.revision for row in sent}
 
     assert Counter(mail.rcpt_to for mail in mails) == Counter(
         (address_of(each),) for each in names()

@@ -37,8 +37,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    translations = gettext.translation("newsletter", LOCALE, fallback=True)
-    environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.install_gettext_translations(_translations(), newstyle=True)  # type: ignore[attr-defined]
     environment.globals |= {"static": static_url}
     environment.filters |= {
         "when": _when,
@@ -49,6 +48,16 @@ def _environment() -> Environment:
         "share": _share,
     }
     return environment
+
+
+@cache
+def _translations() -> gettext.NullTranslations:
+    """Of `newsletter/locale/…/newsletter.mo`; English as it is written where there is none."""
+    return gettext.translation("newsletter", LOCALE, fallback=True)
+
+
+def translated(words: str) -> str:
+    return _translations().gettext(words)
 
 
 @cache

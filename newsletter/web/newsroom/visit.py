@@ -25,7 +25,7 @@ from newsletter.web.newsroom import cookies, csrf
 from newsletter.web.newsroom.cookies import Notice, Undo
 from newsletter.web.newsroom.forms import Form
 from newsletter.web.newsroom.menu import Place, menu_of
-from newsletter.web.newsroom.pages import rendered
+from newsletter.web.newsroom.pages import rendered, translated
 
 NOT_HERE = "There is nothing at this address, or not for you."
 SHOW_AGAIN = "Show once more that it is you."
@@ -146,7 +146,7 @@ class Visit:
         else:
             response = RedirectResponse(url, 303)
         if notice is not None:
-            cookies.keep_notice(response, self.settings, Notice(notice, undo))
+            cookies.keep_notice(response, self.settings, Notice(translated(notice), undo))
         return response
 
     def form_token(self) -> Markup:

@@ -39,10 +39,11 @@ document.addEventListener("submit", (event) => {
   setTimeout(() => delete form.dataset.onItsWay, 4000);
 });
 
-// A table that is wider than its page can be scrolled by keys in every browser: it takes the focus.
+// A table that does not fit can be scrolled by keys in every browser: it takes the focus.
 function reachTables() {
   for (const box of document.querySelectorAll(".table-box")) {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    const isCut = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+    if (isCut) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }
 }
