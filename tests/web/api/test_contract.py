@@ -39,7 +39,7 @@ CONFIG = {
     }
 }
 MADE_UP = settings(
-    max_examples=12,
+    max_examples=6,
     deadline=None,
     database=None,
     phases=[Phase.explicit, Phase.generate],
