@@ -5,10 +5,13 @@ from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, expect
 
 PHONE, DESKTOP = 375, 1280
 HEIGHTS = {PHONE: 812, DESKTOP: 900}
-_SIDEWAYS = """() => {
-  const root = document.documentElement;
-  return root.scrollWidth - root.clientWidth;
-}"""
+_IS_WIDE = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+_FIGURES = """() => Object.fromEntries(
+  [...document.querySelectorAll(".live-figures .figure")].map(each => [
+    each.querySelector("dt").textContent,
+    Number(each.querySelector("dd").firstChild.textContent.replaceAll(",", "")),
+  ])
+)"""
 _INLINE = """() => [...document.querySelectorAll("[style]:not([style='']), style, script:not([src])")]
   .filter(each => each.type !== "application/json")
   .map(each => each.outerHTML.slice(0, 120))"""
@@ -48,10 +51,15 @@ def look(page: Page) -> None:
     """No fault that axe knows, nothing to scroll sideways for, nothing inline, nothing refused."""
     results = Axe().run(page)
     assert results.violations_count == 0, f"{page.url}\n{results.generate_report()}"
-    assert page.evaluate(_SIDEWAYS) <= 0, f"{page.url} scrolls sideways"
+    assert not is_too_wide(page), f"{page.url} scrolls sideways"
     inline, faults = page.evaluate(_INLINE), faults_of(page)
     assert not inline, f"{page.url}: {inline}"
     assert not faults, "\n".join(faults)
+
+
+def is_too_wide(page: Page) -> bool:
+    is_wide: bool = page.evaluate(_IS_WIDE)
+    return is_wide
 
 
 def faults_of(page: Page) -> list[str]:
@@ -63,13 +71,9 @@ def faults_of(page: Page) -> list[str]:
 
 
 def figures_of(page: Page) -> dict[str, int]:
-    """What the sending page counts, by the words beneath."""
-    return {
-        figure.locator("dt").inner_text(): int(
-            figure.locator("dd").inner_text().split("\n")[0].replace(",", "")
-        )
-        for figure in page.locator(".live-figures .figure").all()
-    }
+    """What the sending page counts, by the words beneath; all at one moment."""
+    figures: dict[str, int] = page.evaluate(_FIGURES)
+    return figures
 
 
 def saved(page: Page) -> None:

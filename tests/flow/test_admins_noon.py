@@ -176,7 +176,9 @@ def pause_amid(page: Page, house: House) -> int:
         mailed = len(house.mail.messages())
         page.wait_for_timeout(1_500)
     assert 20 <= mailed < PEOPLE
-    assert figures_of(page)["waiting"] > 0
+    figures = figures_of(page)
+    assert figures.pop("planned") == sum(figures.values())
+    assert figures["waiting"] > 0
     return mailed
 
 

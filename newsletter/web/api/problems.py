@@ -5,7 +5,7 @@ import logging
 import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, get_args
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
@@ -176,8 +176,12 @@ def _body_fields(request: Request) -> frozenset[str]:
     if body_field is None:
         return frozenset()
     model: Any = body_field.field_info.annotation
+    return frozenset().union(*map(_fields_of, get_args(model) or (model,)))
+
+
+def _fields_of(model: Any) -> Iterable[str]:
     fields: Iterable[str] = getattr(model, "model_fields", None) or model.__annotations__
-    return frozenset(fields)
+    return fields
 
 
 def _escaped(part: object) -> str:

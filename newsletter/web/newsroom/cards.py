@@ -317,5 +317,6 @@ SCREENS = (
         post=save_cards,
         role=Role.WRITER,
         largest_form=LARGEST_BYTES + 2 * 1024 * 1024,
+        is_packed=True,
     ),
 )

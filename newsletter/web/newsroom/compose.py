@@ -116,8 +116,10 @@ def _worded(visit: Visit, content: DraftContent) -> DraftContent:
 
 
 SCREENS = (
-    Screen("/newsroom/editions/{id}/compose", get=compose, role=Role.WRITER),
-    Screen("/newsroom/editions/{id}/compose/text", post=save_text, role=Role.WRITER),
+    Screen("/newsroom/editions/{id}/compose", get=compose, role=Role.WRITER, is_packed=True),
+    Screen(
+        "/newsroom/editions/{id}/compose/text", post=save_text, role=Role.WRITER, is_packed=True
+    ),
     Screen("/newsroom/editions/{id}/compose/file", post=save_file, role=Role.WRITER),
     Screen(
         "/newsroom/editions/{id}/compose/paste",
@@ -125,5 +127,5 @@ SCREENS = (
         role=Role.WRITER,
         largest_form=LARGEST_PASTE,
     ),
-    Screen("/newsroom/editions/{id}/compose/letter", get=letter, role=Role.WRITER),
+    Screen("/newsroom/editions/{id}/compose/letter", get=letter, role=Role.WRITER, is_packed=True),
 )

@@ -30,3 +30,7 @@ class Screen:
     is_unfinished: bool = False
     largest_form: int = LARGEST_FORM
     """In bytes, files included."""
+    is_packed: bool = False
+    """Compressed, for what is long. Only where nothing stands beside the form's token that another site
+    could have had put there: sizes would tell it the token (BREACH).
+    """

@@ -2,6 +2,8 @@
 
 from itertools import chain
 
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -106,8 +108,17 @@ SCREENS: tuple[Screen, ...] = tuple(
 )
 
 
+_PACKED = (Middleware(GZipMiddleware, minimum_size=1_000, compresslevel=6),)
+
+
 def routes() -> list[Route]:
     return [
-        Route(screen.path, Entrance(screen).answer, methods=["GET", "POST"], name=screen.path)
+        Route(
+            screen.path,
+            Entrance(screen).answer,
+            methods=["GET", "POST"],
+            name=screen.path,
+            middleware=_PACKED if screen.is_packed else None,
+        )
         for screen in SCREENS
     ]

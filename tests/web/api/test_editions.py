@@ -254,3 +254,15 @@ def test_pausing_and_cancelling_are_in_the_audit_log_under_the_key_s_name(
         "edition cancelled",
     ]
     assert {each.actor for each in entries} == {"API key shop"}
+
+
+@pytest.mark.usefixtures("harbour")
+def test_a_day_that_is_none_is_pointed_at(client: TestClient, engine: Engine) -> None:
+    key = Keys(engine).make()
+    edition_id = made(client, key)
+    body = {"when": "local", "day": "2026-13-01", "time": "07:00"}
+
+    status, answer = ask(client, key, "POST", f"editions/{edition_id}/schedule", body)
+
+    assert status == 422
+    assert answer["errors"][0]["pointer"] == "/day"

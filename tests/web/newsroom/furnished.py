@@ -14,6 +14,7 @@ from newsletter.accounts.people import Rights, create_account
 from newsletter.accounts.scopes import Scope
 from newsletter.audience.importing import ImportPlan, import_file, receive_file
 from newsletter.audience.segments.saved import create_segment
+from newsletter.compose.formatting import format_briefing
 from newsletter.compose.media import keep_picture, reencode
 from newsletter.db import transaction
 from newsletter.deliver.dkim_keys import create_key
@@ -48,11 +49,11 @@ from newsletter.plan.alarm_calls import set_target
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.correcting import note_correction
 from newsletter.plan.drafts import cut_revision, draft_of, save_draft
-from newsletter.plan.editions import create_edition
+from newsletter.plan.editions import content_of, create_edition
 from newsletter.plan.marks import note_test
 from newsletter.plan.planner import plan_edition
 from newsletter.plan.review import add_comment, submit_edition
-from newsletter.seed.editions import content_for
+from newsletter.seed.content import make_briefing
 from newsletter.settings import Settings
 
 BY = "Wim Writer"
@@ -202,7 +203,7 @@ def _put_troubles(engine: Engine, now: datetime) -> None:
 
 def _put_an_edition_in_review(engine: Engine, settings: Settings, now: datetime) -> None:
     with transaction(engine) as session:
-        edition = _edition(session, settings, now)
+        edition = _edition(session, settings, now, stories=30)
         mail = SystemMail(
             reference="a-test",
             kind=SystemMailKind.TEST,
@@ -254,10 +255,11 @@ def _put_an_edition_under_correction(engine: Engine, settings: Settings, now: da
             )
 
 
-def _edition(session: Session, settings: Settings, now: datetime) -> Edition:
+def _edition(session: Session, settings: Settings, now: datetime, *, stories: int = 12) -> Edition:
+    briefing = make_briefing("The Harbour Morning", now.date(), stories=stories)
     return create_edition(
         session,
-        content_for(0, now.date()),
+        content_of(briefing, format_briefing(briefing)),
         lists=[session.get_one(MailingList, 1)],
         settings=settings,
         created_by=BY,

@@ -29,6 +29,7 @@ MORE = (
     f"/newsroom/editions/{REVIEWED}/review",
     f"/newsroom/editions/{REVIEWED}/test",
     f"/newsroom/editions/{REVIEWED}/kept/1",
+    f"/newsroom/editions/{REVIEWED}/compose",
     f"/newsroom/editions/{REVIEWED}/compose?mode=text",
     f"/newsroom/editions/{CORRECTED}/people?q=1",
     f"/newsroom/editions/{CORRECTED}/preview?look=dark",

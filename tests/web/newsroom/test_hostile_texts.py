@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import running_browser
-from tests.flow.pages import faults_of
+from tests.flow.pages import HEIGHTS, PHONE, faults_of, is_too_wide
 from tests.web.newsroom.hostile import TEXTS, make_hostile
 from tests.web.newsroom.showing import CORRECTED, REVIEWED, Site, showing
 
@@ -54,7 +54,9 @@ def browser() -> Iterator[Browser]:
 
 def test_no_text_becomes_anything_else_on_any_page(browser: Browser, site: Site) -> None:
     page = site.member(browser)
+    page.set_viewport_size({"width": PHONE, "height": HEIGHTS[PHONE]})
     alive: dict[str, list[str]] = {}
+    wide: list[str] = []
     told = ""
 
     for path in (*site.pages, *site.open_pages, *PUBLIC, *LETTERS):
@@ -64,8 +66,11 @@ def test_no_text_becomes_anything_else_on_any_page(browser: Browser, site: Site)
         told += page.evaluate(_TOLD)
         if found:
             alive[path] = found
+        if is_too_wide(page) and path not in LETTERS:
+            wide.append(path)
 
     assert alive == {}
+    assert wide == []
     assert [text for text in TEXTS if text not in told] == []
     assert {path: status for path, status in site.statuses.items() if status >= 500} == {}
 
