@@ -7,9 +7,9 @@ import click
 
 from newsletter.clock import utc_now
 from newsletter.db import get_engine
+from newsletter.deliver.diagnosis import Health
 from newsletter.dns import Dns
 from newsletter.settings import get_settings
-from newsletter.deliver.diagnosis import Health
 from newsletter.stack.doctor import examine
 
 _MARKS = {

@@ -153,7 +153,8 @@ def _edition(request: Request, session: Session, shelf: _Shelf) -> Response:
     html = edition_page(
         Compiled.from_bytes(form),
         head=rendered("public/_archive_head.html", **about),
-        above=rendered("public/_archive_above.html", **about),
+        above=rendered("public/_archive_above.html", **about) + "<main>",
+        below="</main>",
     )
     return HTMLResponse(html, headers=shelf.headers | {"Content-Security-Policy": LETTER_POLICY})
 
