@@ -343,7 +343,7 @@ class _Bench:
             raise NewsletterError(message)
         sent = others.Sent(
             messages=received,
-            seconds=seen.last_at - seen.first_at,
+            seconds=max(seen.last_at - seen.first_at, LOOK_SECONDS),
             cpu_seconds=cost.cpu_seconds - cost_before.cpu_seconds,
             peak_rss_mb=cost.peak_rss_mb,
         )
@@ -368,7 +368,7 @@ class _Bench:
             if planned_at is None and self._is_planned(edition_id):
                 planned_at = now
             if first_at and planned_at and count - before >= self._plan.readers:
-                return _Seen(first_at, planned_at, last_at=now)
+                return _Seen(first_at, planned_at, last_at=moved_at)
             if now - moved_at > NO_PROGRESS_SECONDS:
                 processes.require_alive()
                 message = f"nothing moves any more at {count - before} messages"

@@ -111,7 +111,7 @@ def scene(engine: Engine, redis_server: str, redis: "redis_client.Redis") -> Sce
     return Scene(engine, redis_server)
 
 
-def eventually(is_so: Callable[[], bool], *, seconds: float = 3.0) -> bool:
+def eventually(is_so: Callable[[], bool], *, seconds: float = 20.0) -> bool:
     deadline = time.monotonic() + seconds
     while not is_so():
         if time.monotonic() > deadline:

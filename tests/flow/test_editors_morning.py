@@ -115,13 +115,13 @@ def write_in_two_tabs(page: Page) -> None:
 
     page.reload()
     expect(page.locator("#subject")).to_have_value("From the second tab")
-    page.fill("#subject", "")
-    saved(page)
     look(page)
 
 
 def check_and_acknowledge(page: Page, edition: str) -> None:
-    page.click("text=Go on to checks")
+    page.fill("#subject", "")
+    page.click("text=Go on to checks")  # at once: what was typed is saved on the way
+    expect(page.locator("h1")).to_contain_text("Night Ferries Return")
     look(page)
     page.click("text=Check it now")
     expect(page.locator("main")).to_contain_text("Nothing keeps it from being approved")

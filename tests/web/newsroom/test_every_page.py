@@ -78,6 +78,7 @@ def test_every_page_is_light(site: Site) -> None:
     assert heavy == {}
 
 
+@pytest.mark.timeout(600)
 def test_every_page_is_without_fault_on_a_phone_and_on_a_desk(browser: Browser, site: Site) -> None:
     found = list(_faults(open_page(browser), site.url, site.open_pages))
     found += _faults(site.member(browser), site.url, site.pages)

@@ -200,8 +200,23 @@ function focusAfter(answer, submitter) {
   (same ?? buttons.find((each) => each.classList.contains("quiet")))?.focus();
 }
 
+function isUnsaved() {
+  return !isHalted && (waiting.size > 0 || document.querySelector("form[data-changed]") !== null);
+}
+
 addEventListener("beforeunload", (event) => {
-  if (!isHalted && (waiting.size || document.querySelector("form[data-changed]"))) event.preventDefault();
+  if (isUnsaved()) event.preventDefault();
+});
+
+// Who goes on by a link of ours while something is being saved goes once it is.
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest?.("a[href]");
+  const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey;
+  if (!link || !isPlain || event.defaultPrevented || !isUnsaved()) return;
+  if (link.origin !== location.origin || link.target || link.getAttribute("href").startsWith("#")) return;
+  event.preventDefault();
+  await saveAllTyped();
+  location.assign(link.href);
 });
 document.addEventListener("visibilitychange", () => document.hidden && saveAllTyped());
 
