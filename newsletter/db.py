@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ARRAY,
@@ -15,12 +15,15 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    CursorResult,
     DateTime,
+    Delete,
     Dialect,
     Engine,
     Enum,
     Integer,
     MetaData,
+    Update,
     any_,
     cast,
     create_engine,
@@ -41,6 +44,8 @@ from sqlalchemy.types import TypeDecorator
 from newsletter.settings import get_settings
 
 BUSY_TIMEOUT_MS = 20_000
+
+_Row = TypeVar("_Row", bound="Model")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -147,6 +152,19 @@ def reading(engine: Engine | None = None) -> Iterator[Session]:
     chosen = (engine or get_engine()).execution_options(sqlite_begin="DEFERRED")
     with Session(chosen, expire_on_commit=False) as session, session.begin():
         yield session
+
+
+def changed(session: Session, statement: Update | Delete) -> int:
+    """Run it and return how many rows it changed; objects that were read before stay as they are."""
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+def locked(session: Session, table: type[_Row], key: object) -> _Row | None:
+    """The row of this key, locked, as it stands once the lock is held; None: there is none."""
+    # Without `populate_existing` the answer would be what the session had read before it waited.
+    return session.get(table, key, with_for_update=True, populate_existing=True)
 
 
 def among(

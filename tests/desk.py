@@ -14,6 +14,7 @@ from newsletter.models import (
     Attempt,
     AuditEntry,
     Batch,
+    Deferral,
     Delivery,
     DeliveryState,
     Edition,
@@ -136,6 +137,9 @@ class Desk:
                     delivery.sent_at = utc_now()
                 else:
                     session.add(_attempt(edition_id, delivery.subscriber_id, state))
+                if state is DeliveryState.DEFERRED:
+                    key = {"edition_id": edition_id, "subscriber_id": delivery.subscriber_id}
+                    session.add(Deferral(**key, first_at=utc_now(), next_at=utc_now()))
 
     def edition(self, edition_id: int) -> Edition:
         with reading(self.engine) as session:
@@ -153,10 +157,14 @@ class Desk:
             change(session.get_one(MailingList, self.list_id))
 
     def confirm_above(self, people: int) -> None:
+        self.set_up("confirm_above", people)
+
+    def set_up(self, name: str, value: int) -> None:
+        """A setting of the installation."""
         with transaction(self.engine) as session:
             session.merge(
                 InstallationSetting(
-                    name="confirm_above", value=people, changed_at=utc_now(), changed_by="tests"
+                    name=name, value=value, changed_at=utc_now(), changed_by="tests"
                 )
             )
 

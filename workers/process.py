@@ -2,6 +2,7 @@
 database of its own for when no doorbell rings.
 """
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -110,6 +111,8 @@ def _begin(**_: Any) -> None:
         if Queue.SYSTEM in app.amqp.queues.consume_from:
             _post_office = PostOffice(get_engine(), get_settings())
         threading.Thread(target=_say_who_serves, name="presence", daemon=True).start()
+        # What was imported stays for good: the collector need not go through it over and over.
+        gc.freeze()
     except BaseException:
         logger.exception("worker process cannot begin")
         os._exit(EXIT_BROKEN)

@@ -71,6 +71,13 @@ def audit_entries(
     return AuditPage(entries, entries[-1].id if len(rows) > limit else None)
 
 
+def names_of(session: Session, account_id: int) -> Sequence[str]:
+    """All that somebody went by when they did anything."""
+    return session.scalars(
+        select(AuditEntry.actor).where(AuditEntry.account_id == account_id).distinct()
+    ).all()
+
+
 def audit_actions(session: Session) -> list[str]:
     """Those that there are entries of."""
     return list(session.scalars(select(AuditEntry.action).distinct().order_by(AuditEntry.action)))

@@ -24,6 +24,9 @@ class InstallationSettings:
     """Of new lists: whether somebody else than its author approves an edition."""
     confirm_above: int = 1_000
     """Whoever sends to more people than this types their number again (S-31)."""
+    editors_an_hour: int | None = None
+    """To so many people editors together may send editions in an hour (S-31); None: to any number."""
+    admins_an_hour: int | None = None
 
 
 def installation_settings(session: Session) -> InstallationSettings:
@@ -33,6 +36,18 @@ def installation_settings(session: Session) -> InstallationSettings:
     if "second_factor_roles" in given:
         given["second_factor_roles"] = frozenset(map(Role, given["second_factor_roles"]))
     return InstallationSettings(**given)
+
+
+def cap_of(session: Session, role: Role) -> int | None:
+    """To how many people `role` may send editions in an hour; None: to any number.
+
+    Whoever asks for the same cap now waits for this transaction, if there is a cap.
+    """
+    name = "admins_an_hour" if role is Role.ADMIN else "editors_an_hour"
+    cap: int | None = session.scalar(
+        select(InstallationSetting.value).where(InstallationSetting.name == name).with_for_update()
+    )
+    return cap
 
 
 def change_installation_settings(
@@ -55,6 +70,13 @@ def _check(wanted: InstallationSettings) -> None:
     if not 0 <= wanted.confirm_above <= LARGEST_THRESHOLD:
         message = "confirm above: write a number of people, 0 or more"
         raise InputError(message)
+    for place, cap in (
+        ("editors an hour", wanted.editors_an_hour),
+        ("admins an hour", wanted.admins_an_hour),
+    ):
+        if cap is not None and not 0 < cap <= LARGEST_THRESHOLD:
+            message = f"{place}: write a number of people, 1 or more, or nothing"
+            raise InputError(message)
 
 
 def _stored(settings: InstallationSettings) -> dict[str, Any]:
@@ -63,4 +85,6 @@ def _stored(settings: InstallationSettings) -> dict[str, Any]:
         "second_factor_roles": sorted(settings.second_factor_roles),
         "four_eyes": settings.four_eyes,
         "confirm_above": settings.confirm_above,
+        "editors_an_hour": settings.editors_an_hour,
+        "admins_an_hour": settings.admins_an_hour,
     }

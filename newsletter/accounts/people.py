@@ -1,17 +1,18 @@
 """People with access: makes and invites them, changes what they may do, and shuts them out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import available_timezones
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import case, delete, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.accounts.links import drop_links
 from newsletter.accounts.passwords import check_password, hash_password
 from newsletter.accounts.sessions import end_sessions_of
 from newsletter.addresses import parse_address
+from newsletter.db import locked
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import Account, AccountList, ApiKey, MailingList, Passkey, RecoveryCode, Role
 
@@ -91,6 +92,29 @@ def all_accounts(session: Session) -> list[Account]:
             )
         )
     )
+
+
+def able_accounts(session: Session, role: Role, list_ids: Collection[int]) -> list[Account]:
+    """Who can sign in and is at least `role` on all of these lists."""
+    enough = [each for each in Role if each.includes(role)]
+    held = (
+        select(func.count())
+        .where(
+            AccountList.account_id == Account.id,
+            AccountList.list_id.in_(list_ids),
+            AccountList.role.in_(enough),
+        )
+        .scalar_subquery()
+    )
+    is_enough = case(
+        (Account.is_narrowed, held == len(set(list_ids))), else_=Account.role.in_(enough)
+    )
+    return [each for each in session.scalars(select(Account).where(is_enough)) if is_able(each)]
+
+
+def is_able(account: Account) -> bool:
+    """Whether they can sign in: they joined, and nobody shut them out."""
+    return account.joined_at is not None and account.disabled_at is None
 
 
 def rights_of(session: Session, account: Account) -> Rights:
@@ -173,7 +197,7 @@ def read_time_zone(text: str) -> str:
 
 
 def _locked(session: Session, account_id: int) -> Account:
-    account = session.get(Account, account_id, with_for_update=True)
+    account = locked(session, Account, account_id)
     if account is None:
         message = "there is no such account"
         raise NotFoundError(message)

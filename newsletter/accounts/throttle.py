@@ -6,6 +6,7 @@ whoever goes on knocking (S-06).
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,10 +24,13 @@ _MOST_COUNTED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many tries are free, and how the wait grows after them: it doubles each time."""
+    """How many tries are free, and how the wait grows after them: it doubles each time.
+
+    `of_account` None: whose account it is shows only afterwards, and the network alone counts.
+    """
 
     name: str
-    of_account: int
+    of_account: int | None
     of_network: int
     first_wait: timedelta
     longest_wait: timedelta
@@ -36,11 +40,15 @@ class Limits:
 SIGN_INS = Limits("sign-in", 5, 20, timedelta(seconds=2), timedelta(minutes=5))
 # Each of these is a mail that somebody gets.
 RESETS = Limits("reset", 3, 20, timedelta(minutes=5), timedelta(hours=6))
+# Each of these is a row for five minutes; a newsroom's morning is a few dozen.
+PASSKEYS = Limits("passkey", None, 60, timedelta(seconds=1), timedelta(minutes=1))
 
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """What a guess counts against; `account` is an address or a number, also one that nobody has."""
+    """What a guess counts against; `account` is an address or a number, also one that nobody has, and
+    empty where nobody's is asked for.
+    """
 
     account: str
     ip: str
@@ -54,15 +62,18 @@ class Try:
     def person(self) -> bytes:
         return _subject(self.limits.name, "account", self.account)
 
+    @property
+    def subjects(self) -> Iterator[tuple[bytes, int]]:
+        """With how many tries each has free; always in one order, so that two never wait for each other."""
+        yield self.network, self.limits.of_network
+        if self.limits.of_account is not None:
+            yield self.person, self.limits.of_account
+
 
 def begin_try(session: Session, attempt: Try, *, now: datetime) -> datetime | None:
     """None: it may be looked at, and counts as failed until `forgive`. Else when the next one may."""
     limits = attempt.limits
-    # In one order, so that two never wait for each other.
-    rows = (
-        (_locked(session, attempt.network, now), limits.of_network),
-        (_locked(session, attempt.person, now), limits.of_account),
-    )
+    rows = [(_locked(session, subject, now), free) for subject, free in attempt.subjects]
     until = max(row.until for row, _ in rows)
     if until > now:
         return until

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.fields import read_date, read_key, read_line, refuse
-from newsletter.db import insert_or_ignore
+from newsletter.db import insert_or_ignore, locked
 from newsletter.errors import NotFoundError
 from newsletter.models import Attribute, AttributeKind
 
@@ -55,7 +55,7 @@ def all_attributes(session: Session) -> list[Attribute]:
 
 def retire_attribute(session: Session, key: str, *, now: datetime) -> Attribute:
     """Take no new values; those that people have stay. Raises `NotFoundError`."""
-    attribute = session.get(Attribute, key, with_for_update=True)
+    attribute = locked(session, Attribute, key)
     if attribute is None:
         message = f"There is no attribute called {key!r}; {_known(all_attributes(session))}"
         raise NotFoundError(message)

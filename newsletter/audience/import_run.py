@@ -21,7 +21,7 @@ from newsletter.audience.presets import preset_called
 from newsletter.audience.rows import RejectedError, Rejection, Row, RowReader
 from newsletter.audience.suppression import OBJECTIONS
 from newsletter.clock import utc_now
-from newsletter.db import reading, transaction
+from newsletter.db import locked, reading, transaction
 from newsletter.errors import FencedError, InputError, StateError
 from newsletter.models import Import, ImportLine, ImportState
 
@@ -88,7 +88,7 @@ def run_import(
 def _take(engine: Engine, import_id: int) -> tuple[Import, datetime]:
     now = utc_now()
     with transaction(engine) as session:
-        job = session.get(Import, import_id, with_for_update=True)
+        job = locked(session, Import, import_id)
         if job is None or job.state not in (ImportState.WAITING, ImportState.RUNNING):
             message = f"Import {import_id} is {job.state if job else 'unknown'}: nothing to run."
             raise StateError(message)

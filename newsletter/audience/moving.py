@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import CursorResult, Engine, delete, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash, mask_address, parse_address
@@ -15,7 +15,7 @@ from newsletter.audience.signup import new_reference
 from newsletter.audience.signup_mail import Links
 from newsletter.audience.subscribers import edit_subscriber
 from newsletter.audience.suppression import is_suppressed
-from newsletter.db import transaction
+from newsletter.db import changed, locked, transaction
 from newsletter.errors import InputError
 from newsletter.models import (
     EVERYWHERE,
@@ -92,7 +92,7 @@ def look_at_move(session: Session, reference: str, *, is_new: bool, now: datetim
 
 def agree_to_move(session: Session, reference: str, *, is_new: bool, now: datetime) -> Move:
     """The word of one of the two; with the second one the mail goes to the new address."""
-    move = session.get(AddressMove, reference, with_for_update=True)
+    move = locked(session, AddressMove, reference)
     seen = look_at_move(session, reference, is_new=is_new, now=now)
     if move is None or seen.standing is not Standing.WAITS:
         return seen
@@ -116,13 +116,7 @@ def agree_to_move(session: Session, reference: str, *, is_new: bool, now: dateti
 
 def forget_moves(engine: Engine, *, now: datetime) -> int:
     with transaction(engine) as session:
-        result = session.execute(
-            delete(AddressMove)
-            .where(AddressMove.asked_at < now - KEPT)
-            .execution_options(synchronize_session=False)
-        )
-        assert isinstance(result, CursorResult)
-        return result.rowcount
+        return changed(session, delete(AddressMove).where(AddressMove.asked_at < now - KEPT))
 
 
 def main_list(session: Session, person: Subscriber) -> MailingList | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Delete, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash, parse_address
@@ -19,6 +19,7 @@ from newsletter.audience.privacy_subjects import SUBJECTS, Traces
 from newsletter.audience.subscribers import get_subscriber
 from newsletter.audience.suppression import suppress, suppress_many
 from newsletter.audience.turns import take_turn
+from newsletter.db import changed, locked
 from newsletter.errors import AddressError, NotFoundError
 from newsletter.models import (
     AddressMove,
@@ -129,7 +130,7 @@ def _locked(session: Session, subscriber_id: int) -> Subscriber | None:
         .order_by(Edition.id)
         .with_for_update(key_share=True)
     )
-    return session.get(Subscriber, subscriber_id, with_for_update=True, populate_existing=True)
+    return locked(session, Subscriber, subscriber_id)
 
 
 def _traces(session: Session, person: Subscriber) -> Traces:
@@ -174,14 +175,14 @@ def _parsed(texts: Iterable[str]) -> set[Address]:
 
 def _remove(session: Session, traces: Traces, now: datetime) -> Erased:
     mails = _forget_mails(session, traces)
-    _count(session, delete(SignupRequest).where(SignupRequest.address_hash.in_(traces.hashes)))
-    _count(session, delete(AddressMove).where(AddressMove.new_hash.in_(traces.hashes)))
-    _count(session, delete(RecipientOfTests).where(RecipientOfTests.pattern.in_(traces.addresses)))
+    changed(session, delete(SignupRequest).where(SignupRequest.address_hash.in_(traces.hashes)))
+    changed(session, delete(AddressMove).where(AddressMove.new_hash.in_(traces.hashes)))
+    changed(session, delete(RecipientOfTests).where(RecipientOfTests.pattern.in_(traces.addresses)))
     _blank_reports(session, traces)
     blank_replies(session, [traces.subscriber_id])
     _note_moves(session, traces.subscriber_id, now)
     # Whatever hangs on the person goes with them: subscriptions, consents, changes, tags.
-    _count(session, delete(Subscriber).where(Subscriber.id == traces.subscriber_id))
+    changed(session, delete(Subscriber).where(Subscriber.id == traces.subscriber_id))
     session.expire_all()
     deliveries = anonymise(session, [traces.subscriber_id])
     under_way = editions_under_way(session, [traces.subscriber_id])
@@ -209,7 +210,7 @@ def _note_moves(session: Session, subscriber_id: int, now: datetime) -> None:
 
 def _forget_mails(session: Session, traces: Traces) -> int:
     """Those to them, and test mails to others that greet as them."""
-    return _count(
+    return changed(
         session,
         delete(SystemMail).where(
             or_(
@@ -245,9 +246,3 @@ def _open_imports(session: Session) -> tuple[int, ...]:
     return tuple(
         session.scalars(select(ImportChunk.import_id).distinct().order_by(ImportChunk.import_id))
     )
-
-
-def _count(session: Session, statement: Delete) -> int:
-    result = session.execute(statement.execution_options(synchronize_session=False))
-    assert isinstance(result, CursorResult)
-    return result.rowcount

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CursorResult, Engine, Select, bindparam, delete, select, text, update
+from sqlalchemy import Engine, Select, bindparam, delete, select, text, update
 from sqlalchemy.orm import Session
 
-from newsletter.db import reading, transaction
+from newsletter.db import changed, reading, transaction
 from newsletter.models import (
     Attempt,
     Deferral,
@@ -104,15 +104,12 @@ def finish_erasures(engine: Engine, *, now: datetime) -> int:
         blank_replies(session, waiting)
         anonymise(session, waiting)
         needed = {person for _, person in editions_under_way(session, waiting)}
-        result = session.execute(
-            delete(Erasure)
-            .where(Erasure.subscriber_id.in_(set(waiting) - needed))
-            .execution_options(synchronize_session=False)
+        finished = changed(
+            session, delete(Erasure).where(Erasure.subscriber_id.in_(set(waiting) - needed))
         )
-        assert isinstance(result, CursorResult)
     _wipe(engine)
-    logger.info("erasures finished", extra={"people": result.rowcount, "under_way": len(needed)})
-    return result.rowcount
+    logger.info("erasures finished", extra={"people": finished, "under_way": len(needed)})
+    return finished
 
 
 def _stand_in() -> int:

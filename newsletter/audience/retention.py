@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Engine, and_, delete, exists, func, or_, select
+from sqlalchemy import ColumnElement, Engine, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from newsletter.audience.privacy import forget
-from newsletter.db import reading, transaction
+from newsletter.db import changed, reading, transaction
 from newsletter.models import (
     Attempt,
     Deferral,
@@ -261,8 +261,4 @@ def _count(session: Session, table: Any, condition: ColumnElement[bool]) -> int:
 
 
 def _delete(session: Session, table: Any, condition: ColumnElement[bool]) -> int:
-    result = session.execute(
-        delete(table).where(condition).execution_options(synchronize_session=False)
-    )
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+    return changed(session, delete(table).where(condition))

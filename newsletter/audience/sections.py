@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.audience.fields import read_key, read_line, refuse
 from newsletter.audience.history import Origin, record_changes
+from newsletter.db import locked
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import MOST_SECTIONS, ListSection, MailingList, Subscription
 
@@ -118,7 +119,7 @@ def set_hidden_sections(
 
     Raises `InputError` for a key that is no section's or a pinned one's.
     """
-    subscription = session.get(Subscription, (mailing_list.id, subscriber_id), with_for_update=True)
+    subscription = locked(session, Subscription, (mailing_list.id, subscriber_id))
     if subscription is None:
         message = f"Subscriber {subscriber_id} is not on the list {mailing_list.slug}."
         raise NotFoundError(message)

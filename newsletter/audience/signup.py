@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, Engine, delete, select
+from sqlalchemy import Engine, delete, select
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash
 from newsletter.audience.fields import CONTROL_CHARACTER, find_language
 from newsletter.audience.zones import find_zone
-from newsletter.db import transaction
+from newsletter.db import changed, transaction
 from newsletter.models import MailingList, RequestKind, SignupRequest
 from newsletter.queue import Job, enqueue_after_commit
 from newsletter.tokens import REFERENCE_BYTES
@@ -70,13 +70,8 @@ def lists_open_to_all(session: Session) -> list[MailingList]:
 def forget_requests(engine: Engine, *, now: datetime) -> int:
     """Delete what nobody confirmed in time; of what was confirmed, the consents hold the evidence."""
     with transaction(engine) as session:
-        result = session.execute(
-            delete(SignupRequest)
-            .where(SignupRequest.requested_at < now - LIFETIME)
-            .execution_options(synchronize_session=False)
-        )
-        assert isinstance(result, CursorResult)
-        return result.rowcount
+        old = delete(SignupRequest).where(SignupRequest.requested_at < now - LIFETIME)
+        return changed(session, old)
 
 
 def new_reference() -> str:

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from newsletter.addresses import parse_address
 from newsletter.models import (
-    ON_THE_WEB,
     Edition,
     EditionList,
     MailingList,
@@ -159,11 +158,7 @@ def latest_editions(session: Session, lists: Sequence[MailingList]) -> list[tupl
                     Revision.number == Edition.approved_revision,
                 ),
             )
-            .where(
-                EditionList.list_id == mailing_list.id,
-                Edition.state.in_(ON_THE_WEB),
-                Edition.started_at.is_not(None),
-            )
+            .where(EditionList.list_id == mailing_list.id, Edition.is_on_the_web())
             .order_by(Edition.started_at.desc(), Edition.id.desc())
             .limit(1)
         ).one_or_none()

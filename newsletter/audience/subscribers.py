@@ -23,6 +23,7 @@ from newsletter.audience.fields import (
 )
 from newsletter.audience.history import Origin, record_changes
 from newsletter.audience.suppression import objection_to
+from newsletter.db import locked
 from newsletter.errors import AddressError, NotFoundError
 from newsletter.models import (
     Domain,
@@ -117,7 +118,7 @@ def edit_subscriber(
 
     Raises `InputError`, which names the field, and `NotFoundError`; then nothing has changed.
     """
-    person = session.get(Subscriber, subscriber_id, with_for_update=True)
+    person = locked(session, Subscriber, subscriber_id)
     if person is None:
         message = f"There is no subscriber {subscriber_id}."
         raise NotFoundError(message)

@@ -32,6 +32,18 @@ class NewSuppression(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class SoughtSuppressions:
+    """None: any. `list_id` may be `EVERYWHERE`, `source` is a part of the source's text."""
+
+    list_id: int | None = None
+    reason: SuppressionReason | None = None
+    source: str | None = None
+
+
+ALL_SUPPRESSIONS = SoughtSuppressions()
+
+
+@dataclass(frozen=True, slots=True)
 class SuppressionPage:
     entries: tuple[Suppression, ...]
     next_after: str | None
@@ -139,18 +151,13 @@ def suppressions_of(session: Session, address_or_hash: Address | bytes) -> list[
 
 def list_suppressions(
     session: Session,
+    sought: SoughtSuppressions = ALL_SUPPRESSIONS,
     *,
-    list_id: int | None = None,
-    reason: SuppressionReason | None = None,
-    source: str | None = None,
     after: str | None = None,
     limit: int = 100,
 ) -> SuppressionPage:
-    """Oldest first; `list_id` may be `EVERYWHERE`, `source` is a part of the source's text.
-
-    Raises `InputError` for an `after` that is no page's `next_after`.
-    """
-    query = _entries(list_id, reason, source).order_by(*_PLACE)
+    """Oldest first. Raises `InputError` for an `after` that is no page's `next_after`."""
+    query = _entries(sought).order_by(*_PLACE)
     if after is not None:
         query = query.where(tuple_(*_PLACE) > tuple_(*_read_place(after)))
     return _page(session, query, limit)
@@ -158,30 +165,26 @@ def list_suppressions(
 
 def recent_suppressions(
     session: Session,
+    sought: SoughtSuppressions = ALL_SUPPRESSIONS,
     *,
-    list_id: int | None = None,
-    reason: SuppressionReason | None = None,
-    source: str | None = None,
     after: str | None = None,
     limit: int = 100,
 ) -> SuppressionPage:
     """As `list_suppressions`, newest first."""
-    query = _entries(list_id, reason, source).order_by(*(column.desc() for column in _PLACE))
+    query = _entries(sought).order_by(*(column.desc() for column in _PLACE))
     if after is not None:
         query = query.where(tuple_(*_PLACE) < tuple_(*_read_place(after)))
     return _page(session, query, limit)
 
 
-def _entries(
-    list_id: int | None, reason: SuppressionReason | None, source: str | None
-) -> Select[Suppression]:
+def _entries(sought: SoughtSuppressions) -> Select[Suppression]:
     query = select(Suppression)
-    if list_id is not None:
-        query = query.where(Suppression.list_id == list_id)
-    if reason is not None:
-        query = query.where(Suppression.reason == reason)
-    if source is not None:
-        query = query.where(Suppression.source.contains(source, autoescape=True))
+    if sought.list_id is not None:
+        query = query.where(Suppression.list_id == sought.list_id)
+    if sought.reason is not None:
+        query = query.where(Suppression.reason == sought.reason)
+    if sought.source is not None:
+        query = query.where(Suppression.source.contains(sought.source, autoescape=True))
     return query
 
 

@@ -8,7 +8,11 @@ from typing import IO
 from sqlalchemy import Engine, select
 
 from newsletter.addresses import address_key_id
-from newsletter.audience.suppression import MOST_ON_A_PAGE, list_suppressions
+from newsletter.audience.suppression import (
+    MOST_ON_A_PAGE,
+    SoughtSuppressions,
+    list_suppressions,
+)
 from newsletter.db import reading
 from newsletter.models import EVERYWHERE, MailingList
 
@@ -38,9 +42,10 @@ def _rows(engine: Engine, list_id: int | None) -> Iterator[tuple[str, ...]]:
     with reading(engine) as session:
         slugs = {row.id: row.slug for row in session.scalars(select(MailingList))}
     slugs[EVERYWHERE] = ""
+    sought = SoughtSuppressions(list_id)
     while True:
         with reading(engine) as session:
-            page = list_suppressions(session, list_id=list_id, after=after, limit=MOST_ON_A_PAGE)
+            page = list_suppressions(session, sought, after=after, limit=MOST_ON_A_PAGE)
         for entry in page.entries:
             yield (
                 entry.address_hash.hex(),

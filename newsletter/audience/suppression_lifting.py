@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from newsletter.addresses import Address, address_hash, mask_address
 from newsletter.audience.fields import read_line
 from newsletter.audience.suppression import OBJECTIONS
-from newsletter.db import transaction
+from newsletter.db import locked, transaction
 from newsletter.errors import NotFoundError, StateError
 from newsletter.models import (
     EVERYWHERE,
@@ -68,7 +68,7 @@ def lift(
     or the person's wish: `newsletter.audience.invitations` may ask them, once.
     """
     why = read_line("reason", why, longest=LONGEST_WHY)
-    entry = session.get(Suppression, (address_hash(address), list_id), with_for_update=True)
+    entry = locked(session, Suppression, (address_hash(address), list_id))
     masked = mask_address(str(address))
     if entry is None:
         message = f"{masked} is not suppressed there."

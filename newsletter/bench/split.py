@@ -58,7 +58,7 @@ def split_cost(engine: Engine, settings: Settings, edition_id: int, list_id: int
     return Split(
         {name: cost / len(readers) * 1e6 for name, cost in costs.items()},
         _bare_signature(keys),
-        signed[-1],
+        b"".join(signed[-1]),
     )
 
 
@@ -77,7 +77,7 @@ def _build(assembler: Assembler, readers: list[Recipient]) -> list[Letter]:
     return [assembler.letter(reader, date=now) for reader in readers]
 
 
-def _sign(signer: Signer, letters: list[Letter]) -> list[bytes]:
+def _sign(signer: Signer, letters: list[Letter]) -> list[tuple[bytes, ...]]:
     now = utc_now()
     return [signer.sign_letter(letter, at=now) for letter in letters]
 

@@ -2,8 +2,8 @@
 
 import datetime
 import email
-import email.policy
 from dataclasses import dataclass
+from email.message import Message
 from typing import cast
 
 from newsletter.addresses import parse_address
@@ -64,6 +64,10 @@ def _recipients(compiled: Compiled) -> list[Recipient]:
 
 
 def _sample(raw: bytes) -> Sample:
-    message = email.message_from_bytes(raw, policy=email.policy.default)
-    text, html = (cast("str", part.get_content()) for part in message.iter_parts())
-    return Sample(raw, text.replace("\r\n", "\n"), html.replace("\r\n", "\n"))
+    text, html = map(_content, email.message_from_bytes(raw).get_payload())
+    return Sample(raw, text, html)
+
+
+def _content(part: Message) -> str:
+    content = cast("bytes", part.get_payload(decode=True))
+    return content.decode("utf-8", "replace").replace("\r\n", "\n")

@@ -46,7 +46,6 @@ _KNOWN = frozenset(
 _FOLDABLE = frozenset({"from", "to", "reply-to", "subject", "content-type"})
 _FOR_PEOPLE = frozenset({"from", "to", "reply-to", "sender", "subject"})
 
-_BARE = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _FIELD = re.compile(rb"([!-9;-~]+):(.*)", re.DOTALL)
 _ENCODED_WORD = re.compile(r"=\?([^?\s]*)\?([^?\s]*)\?([^?\s]*)\?=")
@@ -65,7 +64,8 @@ _ONE_URI = re.compile(r"<(https?://[^<>\s]+)>")
 _FEEDBACK_ID = re.compile(r"[^:\s]+:[^:\s]+:[^:\s]+:[A-Za-z0-9._-]{5,15}")
 _BOUNDARY = re.compile(r'multipart/alternative; ?boundary="([0-9A-Za-z\'()+_,./:=?-]{1,70})"')
 _TEXT_TYPE = re.compile(r'(text/(?:plain|html)); ?charset="?utf-8"?', re.IGNORECASE)
-_QP_LINE = re.compile(rb"(?:[\t -<>-~]|=[0-9A-F]{2})*=?")
+_STRAY_EQUALS = re.compile(rb"=(?![0-9A-F]{2}|\r\n|\Z)")
+_UNPRINTABLE = re.compile(rb"[^\t\r\n -~]")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -135,7 +135,7 @@ def _read_fields(head: bytes) -> tuple[list[_Field], list[bytes]]:
 
 
 def _octets(mail: _Mail) -> _Found:
-    if _BARE.search(mail.raw):
+    if _has_half_a_line_end(mail.raw):
         yield "H-20", "a CR or LF stands alone"
     if found := _CONTROL.search(mail.raw):
         yield "H-20", f"holds the control octet 0x{found[0][0]:02X}"
@@ -144,6 +144,10 @@ def _octets(mail: _Mail) -> _Found:
     for number, line in enumerate(mail.raw.split(b"\r\n"), start=1):
         if len(line) > LONGEST_LINE:
             yield "H-20", f"line {number} has {len(line)} octets, more than {LONGEST_LINE}"
+
+
+def _has_half_a_line_end(raw: bytes) -> bool:
+    return not raw.count(b"\r") == raw.count(b"\n") == raw.count(b"\r\n")
 
 
 def _header_lines(mail: _Mail) -> _Found:
@@ -382,20 +386,28 @@ def _part(head: bytes, body: bytes, media_type: str, *, allows_plain: bool) -> _
 
 
 def _decoded(body: bytes, encoding: str, *, allows_plain: bool) -> str | None:
-    lines = body.split(b"\r\n")
     try:
         match encoding:
             case "quoted-printable":
-                clean = all(_QP_LINE.fullmatch(line) and line == line.rstrip() for line in lines)
-                return binascii.a2b_qp(body).decode() if clean else None
+                return binascii.a2b_qp(body).decode() if _is_quoted_printable(body) else None
             case "base64":
-                return base64.b64decode(b"".join(lines), validate=True).decode()
+                return base64.b64decode(body.replace(b"\r\n", b""), validate=True).decode()
             case "7bit":
                 return body.decode("ascii") if allows_plain else None
             case _:
                 return None
     except ValueError:
         return None
+
+
+def _is_quoted_printable(body: bytes) -> bool:
+    """RFC 2045 section 6.7, strictly: also no blank at a line's end."""
+    return not (
+        _STRAY_EQUALS.search(body)
+        or _UNPRINTABLE.search(body)
+        or _has_half_a_line_end(body)
+        or any(blank in body + b"\r\n" for blank in (b" \r\n", b"\t\r\n"))
+    )
 
 
 _RULES: tuple[_Rule, ...] = (

@@ -1,16 +1,22 @@
 """`newsletter edition send`, `waves` and `unschedule`: when an edition goes out, and to whom when."""
 
+import getpass
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
 
 import click
+from sqlalchemy.orm import Session
 
+from newsletter.accounts import audit
 from newsletter.cli.times import DAY, INSTANT, LENGTH, TIME_OF_DAY
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.errors import InputError
-from newsletter.models import Past
+from newsletter.models import Edition, EditionState, Past
 from newsletter.plan import schedule
+from newsletter.plan.caution import caution_for
+from newsletter.plan.dispatch import AtInstant, AtLocalTime, AtOnce, When, send_edition
+from newsletter.plan.hourly_cap import CapReached
 from newsletter.plan.waves import DEADLINE
 from newsletter.report.waves import WaveStatus, preview_waves, wave_statuses
 
@@ -24,6 +30,7 @@ _PAST = click.Choice([each.value for each in Past])
 @click.option("--date", "day", type=DAY, help="With --local: the day, like 2026-11-23.")
 @click.option("--past", type=_PAST, help="With --local: zones where it is later already. [send]")
 @click.option("--deadline", type=LENGTH, help="How late it may be, like 90m. [4h if scheduled]")
+@click.option("--yes-to", "people", type=int, help="It goes to so many people; do not ask me.")
 def send(
     *,
     edition_id: int,
@@ -32,34 +39,57 @@ def send(
     day: datetime | None,
     past: str | None,
     deadline: timedelta | None,
+    people: int | None,
 ) -> None:
     """Send an approved edition: now, at an instant, or at a local time everywhere."""
-    now = utc_now()
     if instant is not None and local is not None:
         message = "Choose --at or --local, not both."
         raise InputError(message)
     if (local is None) is not (day is None) or (local is None and past is not None):
         message = "--local and --date need each other, and --past needs them."
         raise InputError(message)
-    with transaction() as session:
-        if instant is not None:
-            schedule.send_at(session, edition_id, instant, now=now, deadline=deadline or DEADLINE)
-        elif local is not None and day is not None:
-            schedule.send_local(
-                session,
-                edition_id,
-                day.date(),
-                local,
-                past=Past(past or Past.SEND),
-                now=now,
-                deadline=deadline or DEADLINE,
-            )
-        else:
-            schedule.send_now(session, edition_id, now=now, deadline=deadline)
-    if instant is None and local is None:
-        click.echo(f"Edition {edition_id} is being sent; watch it with: newsletter edition status")
-        return
-    click.echo(f"Edition {edition_id} is scheduled; see when for whom: newsletter edition waves")
+    when: When = AtOnce(deadline)
+    if instant is not None:
+        when = AtInstant(instant, deadline or DEADLINE)
+    elif local is not None and day is not None:
+        when = AtLocalTime(day.date(), local, Past(past or Past.SEND), deadline or DEADLINE)
+    typed = _ask(edition_id) if people is None else str(people)
+    try:
+        with transaction() as session:
+            now = utc_now()
+            caution = send_edition(session, edition_id, when, typed=typed, now=now)
+            _note(session, "edition sent", edition_id, now, people=caution.people)
+            edition = session.get_one(Edition, edition_id, populate_existing=True)
+    except CapReached as error:
+        with transaction() as session:
+            _note(session, "sending refused", edition_id, utc_now(), why=str(error))
+        raise
+    click.echo(_said(edition))
+
+
+def _ask(edition_id: int) -> str:
+    """The number of people as somebody types it, where that is asked for; in no transaction."""
+    with reading() as session:
+        caution = caution_for(session, edition_id)
+    if not caution.needs_number:
+        return ""
+    words = (
+        f"It goes to {caution.people:,} people. Type that number to send it (a script says "
+        f"--yes-to {caution.people})"
+    )
+    typed: str = click.prompt(words, err=True)
+    return typed
+
+
+def _said(edition: Edition) -> str:
+    if edition.state is EditionState.SENDING:
+        return f"Edition {edition.id} is being sent; watch it with: newsletter edition status"
+    if edition.held_until is not None:
+        return (
+            f"Edition {edition.id} begins at {edition.held_until.astimezone(UTC):%H:%M:%S} UTC. "
+            f"Until then you can pull it back: newsletter edition unschedule {edition.id}"
+        )
+    return f"Edition {edition.id} is scheduled; see when for whom: newsletter edition waves"
 
 
 @click.command()
@@ -107,7 +137,20 @@ def unschedule(edition_id: int) -> None:
     """Take a schedule back before it has begun; the edition stays approved."""
     with transaction() as session:
         schedule.unschedule(session, edition_id)
+        _note(session, "edition pulled back", edition_id, utc_now())
     click.echo(f"Edition {edition_id} is approved, and not scheduled any more.")
+
+
+def _note(session: Session, action: str, edition_id: int, now: datetime, **details: object) -> None:
+    audit.record(
+        session,
+        actor=f"{getpass.getuser()} (command line)",
+        account_id=None,
+        action=action,
+        subject=str(edition_id),
+        details=details,
+        now=now,
+    )
 
 
 def _lines(statuses: Iterable[WaveStatus], now: datetime) -> Iterable[str]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from newsletter.addresses import mask_address, parse_address
 from newsletter.audience.lists import all_lists, list_by_slug
 from newsletter.audience.suppression import (
+    SoughtSuppressions,
     list_suppressions,
     suppress,
     suppressions_of,
@@ -123,9 +124,11 @@ def list_command(
         slugs = _slugs(session)
         page = list_suppressions(
             session,
-            list_id=_list_id(session, slug) if slug else None,
-            reason=SuppressionReason(reason) if reason else None,
-            source=source,
+            SoughtSuppressions(
+                list_id=_list_id(session, slug) if slug else None,
+                reason=SuppressionReason(reason) if reason else None,
+                source=source,
+            ),
             after=after,
             limit=limit,
         )

@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, Engine, delete, func, or_, select, update
+from sqlalchemy import Engine, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.compose.briefing import Span, Story, from_json
 from newsletter.compose.feed_format import Entry
 from newsletter.compose.likeness import Headlines, url_key
 from newsletter.compose.page_facts import PageFacts, host_of
-from newsletter.db import insert_or_ignore, transaction
+from newsletter.db import changed, insert_or_ignore, transaction
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.fetch import check_url
 from newsletter.models import (
@@ -64,8 +64,12 @@ class ToldStories:
         return None if place is None else self._told[place]
 
 
-def told_stories(session: Session, list_id: int, *, now: datetime) -> ToldStories:
-    """As the drafts have it that are being written, else as the newest revision has it."""
+def told_stories(
+    session: Session, list_id: int, *, within: Collection[int] | None = None, now: datetime
+) -> ToldStories:
+    """As the drafts have it that are being written, else as the newest revision has it; of editions
+    that go to no list but `within`, None for every list.
+    """
     recent = (
         select(Edition.id, Edition.revision)
         .join(EditionList, EditionList.edition_id == Edition.id)
@@ -73,6 +77,7 @@ def told_stories(session: Session, list_id: int, *, now: datetime) -> ToldStorie
             EditionList.list_id == list_id,
             Edition.created_at > now - TOLD,
             Edition.state != EditionState.CANCELLED,
+            Edition.goes_only_to(within),
         )
     ).subquery()
     content = func.coalesce(WorkingDraft.briefing, Revision.briefing, type_=Revision.briefing.type)
@@ -337,9 +342,7 @@ def counts(session: Session, list_id: int) -> Mapping[CandidateState, int]:
 def forget_candidates(engine: Engine, *, now: datetime) -> int:
     """Delete what no feed has shown for two weeks; returns how many that were."""
     with transaction(engine) as session:
-        result = session.execute(delete(Candidate).where(Candidate.seen_at < now - FRESH))
-    assert isinstance(result, CursorResult)
-    return result.rowcount
+        return changed(session, delete(Candidate).where(Candidate.seen_at < now - FRESH))
 
 
 class _Sorting:

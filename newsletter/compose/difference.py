@@ -2,20 +2,16 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
-from operator import attrgetter
-
-from rapidfuzz import fuzz, process
 
 from newsletter.compose.briefing import Briefing, Story
 from newsletter.compose.content import DraftContent
 from newsletter.compose.formatting import format_paragraphs
+from newsletter.compose.pairing import pairs_of
 
-# A story whose headline was rewritten keeps most of its words; two stories of a day share fewer.
-_SAME_STORY = 60
 # Comparing takes the square of the words; texts longer than any story's are told as a whole.
 _MOST_WORDS = 4_000
 
@@ -142,29 +138,9 @@ def _numbered(briefing: Briefing) -> list[_Numbered]:
 
 
 def _pairs(old: Sequence[_Numbered], new: Sequence[_Numbered]) -> dict[int, int]:
-    """The old number of every new story that was there before: same story, then same headline, then
-    the likest.
-    """
-    pairs: dict[int, int] = {}
-    left = {each.number: each for each in old}
-    by_story: Callable[[_Numbered], object] = attrgetter("story")
-    for key in (by_story, attrgetter("story.headline")):
-        for each in new:
-            same = [number for number, was in left.items() if key(was) == key(each)]
-            if each.number not in pairs and same:
-                pairs[each.number] = same[0]
-                del left[same[0]]
-    for each in new:
-        if each.number in pairs or not left:
-            continue
-        texts = {number: _likeness(was.story) for number, was in left.items()}
-        best = process.extractOne(
-            _likeness(each.story), texts, scorer=fuzz.ratio, score_cutoff=_SAME_STORY
-        )
-        if best:
-            pairs[each.number] = best[2]
-            del left[best[2]]
-    return pairs
+    """The old number of every new story that was there before."""
+    places = pairs_of([each.story for each in old], [each.story for each in new])
+    return {new[place].number: old[was].number for place, was in places.items()}
 
 
 def _moved(pairs: dict[int, int], old: Sequence[_Numbered], new: Sequence[_Numbered]) -> set[int]:
@@ -187,10 +163,6 @@ def _longest_ascending(numbers: Sequence[int]) -> tuple[int, ...]:
         row = (*(rows[length - 1] if length else ()), number)
         rows[length : length + 1] = [row]
     return rows[-1] if rows else ()
-
-
-def _likeness(story: Story) -> str:
-    return f"{story.headline}\n{format_paragraphs(story.paragraphs)}"[:2_000]
 
 
 def _sections(before: Briefing, after: Briefing) -> Iterator[tuple[Change, str]]:

@@ -16,7 +16,7 @@ from newsletter.compose.candidates import due_pages, note_failure, note_page, ta
 from newsletter.compose.feed_format import FeedText, read_feed
 from newsletter.compose.page_facts import PageFacts, read_page
 from newsletter.compose.plain_words import line_of
-from newsletter.db import transaction
+from newsletter.db import locked, transaction
 from newsletter.errors import FetchError, InputError, NotFoundError
 from newsletter.fetch import Fetched, Fetcher, check_url
 from newsletter.models import Feed
@@ -197,7 +197,7 @@ def _read_page(fetcher: Fetcher, url: str) -> PageFacts | str:
 
 
 def _note_feed(session: Session, feed_id: int, read: _Read | str, *, now: datetime) -> None:
-    feed = session.get(Feed, feed_id, with_for_update=True)
+    feed = locked(session, Feed, feed_id)
     if feed is None:
         return  # somebody removed it meanwhile
     feed.checked_at = now

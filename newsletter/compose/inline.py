@@ -5,6 +5,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -33,6 +34,7 @@ _PARTS = re.compile(
     rf"[!！]?[\[［](?P<label>[^\[\]［］]*)[\]］][(（]\s*<?(?P<target>{_ADDRESS[2:-2]})"
 )
 _STYLED = re.compile(rf"\[(?P<label>[^\[\]]*)\](?P<style>{_STYLE})")
+_LONGEST_REMEMBERED = 4_000
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b\u2060\ufeff\ud800-\udfff]")
 
 
@@ -52,6 +54,16 @@ class Inline:
 
 
 def read_inline(text: str) -> Inline:
+    # While somebody types, all paragraphs but one are what they were.
+    return _remembered(text) if len(text) <= _LONGEST_REMEMBERED else _read(text)
+
+
+@lru_cache(maxsize=2048)
+def _remembered(text: str) -> Inline:
+    return _read(text)
+
+
+def _read(text: str) -> Inline:
     reader = _Reader()
     reader.read(text)
     return Inline(strip(reader.spans()), tuple(reader.images), tuple(reader.problems))

@@ -306,12 +306,17 @@ class BatchRun:
         self._awaiting_answers += time.perf_counter() - went_out_at
         self._journal.answered(self._claim.lease, subscriber_id, reply)
 
+    @property
+    def _is_running_out(self) -> bool:
+        """Few are declared that nobody has taken yet, and there are more."""
+        return self._intended - self._next < WINDOW // 4 and self._intended < len(self._readers)
+
     def _may_begin(self) -> bool:
         return self._is_open and not self._gate.is_shut and time.monotonic() < self._lease_ends
 
     def _next_reader(self) -> Reader | None:
         """The next who is declared; None when the committer is not that far."""
-        if self._intended - self._next < WINDOW // 4 and self._intended < len(self._readers):
+        if self._is_running_out:
             self._wanted.set()
         if not self._again:
             if self._next < self._intended and len(self._aside) < MOST_ASIDE:
@@ -363,12 +368,15 @@ class BatchRun:
                 if self._should_stop() or self._gate.is_shut:
                     self._close()
                 self._staff()
+                # Whoever asked while it was being written has their people now.
+                self._wanted.clear()
+                if self._lanes_are_done or (self._is_open and self._is_running_out):
+                    continue
                 try:
                     async with asyncio.timeout(TICK_SECONDS):
                         await self._wanted.wait()
                 except TimeoutError:
                     pass
-                self._wanted.clear()
         except FencedError:
             # Whoever took over counts on this process sending nothing more, in any of its lanes.
             # The journal stays: recovery settles with it what was still on the wire.

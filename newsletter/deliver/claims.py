@@ -59,7 +59,7 @@ def _nowhere(_transport_id: int) -> Collection[int]:
     return ()
 
 
-class Reader(NamedTuple):  # five hundred of them a claim: a dataclass takes three times as long
+class Reader(NamedTuple):  # a thousand of them a claim: a dataclass takes three times as long
     """One delivery of a claimed batch, with all that its message needs."""
 
     subscriber_id: int

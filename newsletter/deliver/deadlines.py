@@ -3,10 +3,10 @@
 import logging
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, CursorResult, Engine, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Engine, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from newsletter.db import among, reading, transaction
+from newsletter.db import among, changed, reading, transaction
 from newsletter.models import (
     Batch,
     BatchState,
@@ -110,11 +110,6 @@ def _end(session: Session, batch: Batch) -> None:
 
 
 def _settle(session: Session, those: ColumnElement[bool], state: DeliveryState) -> int:
-    result = session.execute(
-        update(Delivery)
-        .where(those)
-        .values(state=state, reason=Reason.TOO_LATE)
-        .execution_options(synchronize_session=False)
+    return changed(
+        session, update(Delivery).where(those).values(state=state, reason=Reason.TOO_LATE)
     )
-    assert isinstance(result, CursorResult)
-    return result.rowcount

@@ -81,15 +81,15 @@ class Signer:
         signatures = self._signatures(_signed_fields(fields), body_hash, at)
         return b"".join((*signatures, message))
 
-    def sign_letter(self, letter: Letter, *, at: datetime) -> bytes:
-        """The same octets as `sign(letter.content)`, without reading them again."""
+    def sign_letter(self, letter: Letter, *, at: datetime) -> tuple[bytes, ...]:
+        """The octets of `sign(letter.content)`, in parts, without reading them again."""
         if not self._prepared:
-            return letter.content
+            return letter.header, *letter.body
         body_hash = hashlib.sha256()
         for part in letter.body:
             body_hash.update(part)
         signatures = self._signatures(_letter_fields(letter), body_hash.digest(), at)
-        return b"".join((*signatures, letter.header, *letter.body))
+        return *signatures, letter.header, *letter.body
 
     def _signatures(self, signed: bytes, body_hash: bytes, at: datetime) -> Iterator[bytes]:
         rest = b" t=%d;\r\n bh=%b;\r\n b=" % (at.timestamp(), base64.b64encode(body_hash))

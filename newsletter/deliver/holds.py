@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, Engine, Update, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, Update, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import mask_addresses
-from newsletter.db import insert_or_ignore, reading, transaction
+from newsletter.db import changed, insert_or_ignore, reading, transaction
 from newsletter.errors import NotFoundError, StateError
 from newsletter.models import (
     EVERY_TRANSPORT,
@@ -100,7 +100,7 @@ def lift(session: Session, hold_id: int, *, by: str, now: datetime) -> Hold:
     if found is None:
         message = f"There is no hold {hold_id}; see: newsletter transport status"
         raise NotFoundError(message)
-    if not _changed(session, _lifting(by, now).where(Hold.id == hold_id, *_open(now))):
+    if not changed(session, _lifting(by, now).where(Hold.id == hold_id, *_open(now))):
         message = f"Hold {hold_id} is over already."
         raise StateError(message)
     session.refresh(found)
@@ -110,7 +110,7 @@ def lift(session: Session, hold_id: int, *, by: str, now: datetime) -> Hold:
 
 def hold_transport(session: Session, transport_id: int, *, by: str, now: datetime) -> bool:
     """Let nothing through until a person lifts it: nobody probes. False: that is so already."""
-    _changed(session, _lifting(by, now).where(*_of_transport(transport_id), *_open(now)))
+    changed(session, _lifting(by, now).where(*_of_transport(transport_id), *_open(now)))
     trip = Trip(HoldScope.TRANSPORT, str(transport_id), "by hand", f"Held by {by}.", transport_id)
     if not hold(session, trip, now=now):
         return False
@@ -123,7 +123,7 @@ def hold_transport(session: Session, transport_id: int, *, by: str, now: datetim
 def lift_transport(session: Session, transport_id: int, *, by: str, now: datetime) -> bool:
     """Let mail through again at once. False: nothing held it."""
     enqueue_after_commit(session, Job.PUMP)
-    lifted = _changed(session, _lifting(by, now).where(*_of_transport(transport_id), *_open(now)))
+    lifted = changed(session, _lifting(by, now).where(*_of_transport(transport_id), *_open(now)))
     return bool(lifted)
 
 
@@ -139,7 +139,7 @@ def probe_soon(session: Session, transport_id: int, *, now: datetime) -> None:
 def begin_probe(session: Session, transport_id: int, *, now: datetime, lasts: timedelta) -> bool:
     """Be the one process that tries the transport. False: another one is, or it is too early."""
     return bool(
-        _changed(
+        changed(
             session,
             update(Hold)
             .where(
@@ -159,7 +159,7 @@ def end_probe(
     """Lift the hold, or wait longer before the next probe; None: nothing was learnt."""
     its = (*_of_transport(transport_id), *_open(now), Hold.probe_at.is_not(None))
     if went_well:
-        _changed(session, _lifting(BY_PROBE, now).where(*its))
+        changed(session, _lifting(BY_PROBE, now).where(*its))
         return
     its_row = select(Hold).where(*its).with_for_update()
     found = session.scalar(its_row, execution_options=FRESH)
@@ -193,7 +193,7 @@ def _pause(session: Session, hold_id: int, edition_id: int, now: datetime) -> No
     edition = session.get(Edition, edition_id)
     if edition is not None and edition.state is EditionState.SENDING:
         schedule.pause(session, edition_id)
-    if not _changed(session, _lifting(BY_PAUSE, now).where(Hold.id == hold_id, *_open(now))):
+    if not changed(session, _lifting(BY_PAUSE, now).where(Hold.id == hold_id, *_open(now))):
         return
     # After it is resumed it is judged by what it meets with from then on.
     session.execute(
@@ -280,9 +280,3 @@ def _of_transport(transport_id: int) -> tuple[ColumnElement[bool], ...]:
 
 def _lifting(by: str, now: datetime) -> Update:
     return update(Hold).values(lifted_at=now, lifted_by=by)
-
-
-def _changed(session: Session, statement: Update) -> int:
-    result = session.execute(statement, execution_options={"synchronize_session": False})
-    assert isinstance(result, CursorResult)
-    return result.rowcount

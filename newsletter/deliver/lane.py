@@ -215,11 +215,10 @@ class Lane:
         behind = b"" if self._judged is None else self._envelope(self._judged)
         transport = self._reader.transport
         assert transport is not None
-        if not self._is_chunking:
-            transport.writelines((parcel.stuffed or parcel.content, b".\r\n" + behind))
-            return
-        octets = parcel.content
-        transport.writelines((b"BDAT %d LAST\r\n" % len(octets), octets, behind))
+        if self._is_chunking:
+            transport.writelines((b"BDAT %d LAST\r\n" % parcel.octets, *parcel.parts, behind))
+        else:
+            transport.writelines((*parcel.for_data, b".\r\n" + behind))
 
     def _withdraw(self) -> None:
         """The server waits for content that will not come."""

@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    CursorResult,
     String,
     Update,
     and_,
@@ -31,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from newsletter.db import UtcDateTime, among, among_given, given, upsert
+from newsletter.db import UtcDateTime, among, among_given, changed, given, upsert
 from newsletter.deliver.classes import classify
 from newsletter.deliver.outcome import Outcome
 from newsletter.deliver.refusals import LONGEST_REPLY_KEPT, count_refusals
@@ -244,16 +243,16 @@ def exclude(session: Session, lease: Lease, people: dict[int, Reason]) -> None:
     # In one order everywhere: two batches of an edition write to the same figures.
     for reason in sorted(set(people.values())):
         ids = [subscriber_id for subscriber_id, why in people.items() if why is reason]
-        changed = _changed(
+        excluded = changed(
             session,
             update(Delivery)
             .where(*waiting_in(lease), among(session, Delivery.subscriber_id, ids))
             .values(state=DeliveryState.EXCLUDED, reason=reason),
         )
-        if not changed:
+        if not excluded:
             continue
-        _count(session, lease, excluded=changed)
-        count_excluded(session, lease.edition_id, reason, changed)
+        _count(session, lease, excluded=excluded)
+        count_excluded(session, lease.edition_id, reason, excluded)
         _forget_deferrals(session, lease.edition_id, ids)
 
 
@@ -376,7 +375,7 @@ def _mark_unsent(session: Session, lease: Lease, ends: Sequence[_End], *, revisi
     for end in ends:
         alike[end.state, end.reason, end.code].append(end.outcome.subscriber_id)
     for (state, reason, code), ids in alike.items():
-        _changed(
+        changed(
             session,
             update(Delivery)
             .where(*waiting_in(lease), among(session, Delivery.subscriber_id, ids))
@@ -458,10 +457,3 @@ def _count(session: Session, lease: Lease, **changes: int) -> None:
     values = {f"more_{name}": changes.get(name, 0) for name in _COUNTED}
     values |= {"the_edition": lease.edition_id, "the_batch": lease.batch}
     session.connection().execute(_COUNT, values)
-
-
-def _changed(session: Session, statement: Update) -> int:
-    """Run it and return how many rows it changed."""
-    result = session.execute(statement, execution_options={"synchronize_session": False})
-    assert isinstance(result, CursorResult)
-    return result.rowcount

@@ -56,8 +56,8 @@ class LetterMaker:
         return None
 
     def _parcel(self, reader: Reader, date: datetime) -> Parcel:
-        with self._stopwatch.phase("assemble"):
+        with self._stopwatch.phase("make"):
             unsigned = self._assemblers[reader.list_id].letter(reader, date=date)
-        with self._stopwatch.phase("sign"):
-            content = self._signers[reader.list_id].sign_letter(unsigned, at=date)
-        return Parcel(Envelope(unsigned.return_path, unsigned.address), content)
+            parts = self._signers[reader.list_id].sign_letter(unsigned, at=date)
+        envelope = Envelope(unsigned.return_path, unsigned.address)
+        return Parcel(envelope, parts, sum(map(len, parts)))

@@ -31,13 +31,13 @@ class Offer:
         """What the server would say to a parcel that it has announced it cannot take."""
         if not self._has_smtputf8 and parcel.envelope.needs_smtputf8:
             return Reply(550, "5.6.7", "this server takes no addresses outside ASCII (RFC 6531)")
-        if self._most_octets and len(parcel.content) > self._most_octets:
+        if self._most_octets and parcel.octets > self._most_octets:
             return Reply(552, "5.3.4", f"this server takes {self._most_octets} octets at the most")
         return None
 
     def mail(self, parcel: Parcel) -> bytes:
         envelope = parcel.envelope
-        size = f" SIZE={len(parcel.content)}" if self._has_size else ""
+        size = f" SIZE={parcel.octets}" if self._has_size else ""
         is_ascii = envelope.rcpt_to.isascii()
         extra = "" if is_ascii and envelope.mail_from.isascii() else self._beyond_ascii
         # RFC 3461: headers are enough, the return path names the delivery.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from newsletter.models import DeliveryState, Reason
 
@@ -32,9 +33,11 @@ class Reply:
         return self.code == 421
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """`reply` is None when no answer came, `date` when the message's Date is not known."""
+class Outcome(NamedTuple):
+    """A tuple because one is made per message.
+
+    `reply` is None when no answer came, `date` when the message's Date is not known.
+    """
 
     subscriber_id: int
     state: DeliveryState

@@ -7,10 +7,10 @@ import logging
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import CursorResult, Engine, delete, exists, func, select, update
+from sqlalchemy import Engine, delete, exists, func, select, update
 
 from newsletter.clock import is_steady
-from newsletter.db import reading, transaction
+from newsletter.db import changed, reading, transaction
 from newsletter.deliver.deadlines import expire
 from newsletter.deliver.ending import keep_sums
 from newsletter.deliver.holds import pause_held_editions
@@ -117,18 +117,16 @@ def _cancel_batch(engine: Engine, edition_id: int, now: datetime) -> bool:
         )
         if batch is None:
             return False
-        result = session.execute(
+        batch.cancelled += changed(
+            session,
             update(Delivery)
             .where(
                 Delivery.edition_id == edition_id,
                 Delivery.batch == batch.number,
                 Delivery.state == DeliveryState.WAITING,
             )
-            .values(state=DeliveryState.CANCELLED)
-            .execution_options(synchronize_session=False)
+            .values(state=DeliveryState.CANCELLED),
         )
-        assert isinstance(result, CursorResult)
-        batch.cancelled += result.rowcount
         batch.state = BatchState.DONE
         return True
 

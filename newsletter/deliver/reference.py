@@ -148,9 +148,9 @@ class ReferenceConnection:
             self.abort()
             return
         self.messages += 1
-        content = letter.parcel.stuffed or letter.parcel.content
+        content = b"".join((*letter.parcel.for_data, b".\r\n"))
         seconds = self.endpoint.dot_seconds
-        reply = await self._in_thread(lambda: self._session.ask(content + b".\r\n", seconds))
+        reply = await self._in_thread(lambda: self._session.ask(content, seconds))
         if reply is None or reply.is_intermediate:
             self.abort()
             post.uncertain(letter)

@@ -4,12 +4,12 @@ import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import CursorResult, Engine, delete, select, update
+from sqlalchemy import Engine, delete, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import parse_address
 from newsletter.audience.suppression import suppressions_of
-from newsletter.db import transaction
+from newsletter.db import changed, transaction
 from newsletter.deliver.outcome import Reply
 from newsletter.metrics import SYSTEM_MAIL
 from newsletter.models import (
@@ -153,13 +153,7 @@ def settle_unfit(session: Session, held: Held, why: str, now: datetime) -> None:
 def forget_old(engine: Engine, *, now: datetime) -> int:
     """Delete what ended long enough ago; returns how many mails that were."""
     with transaction(engine) as session:
-        result = session.execute(
-            delete(SystemMail)
-            .where(SystemMail.ended_at < now - RETENTION)
-            .execution_options(synchronize_session=False)
-        )
-        assert isinstance(result, CursorResult)
-        return result.rowcount
+        return changed(session, delete(SystemMail).where(SystemMail.ended_at < now - RETENTION))
 
 
 def _held(session: Session, held: Held) -> SystemMail | None:

@@ -8,10 +8,10 @@ within it. The people beyond the cap wait for the next day.
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from newsletter.db import insert_or_ignore
+from newsletter.db import changed, insert_or_ignore
 from newsletter.errors import InputError, StateError
 from newsletter.models import (
     Batch,
@@ -127,9 +127,7 @@ def start(session: Session, transport_id: int, plan: Plan, *, now: datetime) -> 
 def stop(session: Session, transport_id: int) -> None:
     """Warm or not: no caps any more. Raises `StateError` when there were none."""
     session.execute(delete(WarmUpDay).where(WarmUpDay.transport_id == transport_id))
-    stopped = session.execute(delete(WarmUp).where(WarmUp.transport_id == transport_id))
-    assert isinstance(stopped, CursorResult)
-    if not stopped.rowcount:
+    if not changed(session, delete(WarmUp).where(WarmUp.transport_id == transport_id)):
         message = "This transport is not being warmed up."
         raise StateError(message)
 

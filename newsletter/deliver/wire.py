@@ -78,7 +78,7 @@ class Envelope:
     rcpt_to: str
 
     def __post_init__(self) -> None:
-        if _UNFIT.search(self.mail_from) or _UNFIT.search(self.rcpt_to):
+        if _UNFIT.search(self.mail_from + self.rcpt_to):
             message = "an envelope's address holds a blank, a bracket or a control character"
             raise AddressError(message)
 
@@ -90,21 +90,32 @@ class Envelope:
 class Parcel(NamedTuple):
     """One message to one recipient; a tuple because one is made per message.
 
-    `content` has CRLF line ends and a final CRLF. Where one of its lines begins with a dot,
-    `stuffed` is its form for DATA (RFC 5321 section 4.5.2); what the assembler makes needs none.
+    `parts` are its content, which has CRLF line ends and a final CRLF; the kernel puts them
+    together. Where one of its lines begins with a dot, `stuffed` is its form for DATA (RFC 5321
+    section 4.5.2); what the assembler makes needs none.
     """
 
     envelope: Envelope
-    content: bytes
-    stuffed: bytes | None = None
+    parts: tuple[bytes, ...]
+    octets: int
+    """The length of the content."""
+    stuffed: tuple[bytes, ...] | None = None
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self.parts)
+
+    @property
+    def for_data(self) -> tuple[bytes, ...]:
+        return self.stuffed or self.parts
 
 
 def parcel_of(envelope: Envelope, content: bytes) -> Parcel:
     """The parcel of content that may have lines which begin with a dot."""
+    parts, stuffed = (content,), None
     if content.startswith(b".") or b"\r\n." in content:
-        stuffed = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
-        return Parcel(envelope, content, stuffed)
-    return Parcel(envelope, content)
+        stuffed = ((b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:],)
+    return Parcel(envelope, parts, len(content), stuffed)
 
 
 class Letter(Protocol):

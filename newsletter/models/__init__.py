@@ -26,9 +26,8 @@ from newsletter.models.delivery import (
     ReplyClass,
 )
 from newsletter.models.dkim import DkimAlgorithm, DkimKey
-from newsletter.models.draft import KeptDraft, WorkingDraft
+from newsletter.models.draft import DraftColumns, KeptDraft, WorkingDraft
 from newsletter.models.edition import (
-    ON_THE_WEB,
     CompiledEdition,
     Edition,
     EditionList,
@@ -70,6 +69,7 @@ from newsletter.models.route import OTHER, Pace, Route, WarmUp, WarmUpDay
 from newsletter.models.schedule import (
     Alarm,
     AlarmKind,
+    Dispatch,
     LocalSchedule,
     Past,
     Slot,
@@ -144,7 +144,6 @@ __all__ = [
     "LONGEST_TAG",
     "MOST_SECTIONS",
     "NO_BATCH",
-    "ON_THE_WEB",
     "OTHER",
     "THE_ONE",
     "Account",
@@ -182,11 +181,13 @@ __all__ = [
     "Deferral",
     "Delivery",
     "DeliveryState",
+    "Dispatch",
     "DkimAlgorithm",
     "DkimKey",
     "Domain",
     "DomainTrouble",
     "DomainVerdict",
+    "DraftColumns",
     "Edition",
     "EditionFigures",
     "EditionHealth",

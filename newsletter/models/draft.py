@@ -9,13 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 from newsletter.db import BigId, Json, Model
 
 
-class WorkingDraft(Model):
-    """The one row that autosave writes, each time one version further; revisions are cut from it."""
+class DraftColumns:
+    """A draft's content, as `newsletter.compose.content.DraftContent` has it."""
 
-    __tablename__ = "draft"
-
-    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
-    version: Mapped[int]
     briefing: Mapped[dict[str, Any]]
     subject: Mapped[str | None] = mapped_column(String(255))
     """None: the briefing's title."""
@@ -26,11 +22,22 @@ class WorkingDraft(Model):
     """A text that holds no briefing yet, kept beside the structure until it does."""
     source_text: Mapped[str] = mapped_column(Text)
     """What was pasted last, as it was; empty if nothing ever was."""
+
+
+class WorkingDraft(DraftColumns, Model):
+    """The one row that autosave writes, each time one version further; revisions are cut from it."""
+
+    __tablename__ = "draft"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
+    version: Mapped[int]
     changed_at: Mapped[datetime]
     changed_by: Mapped[str] = mapped_column(String(120))
+    changed_by_account: Mapped[int | None]
+    """None: a command, or a key that nobody with an account made."""
 
 
-class KeptDraft(Model):
+class KeptDraft(DraftColumns, Model):
     """A version that could not be saved because somebody else had saved first; nothing is lost."""
 
     __tablename__ = "kept_draft"
@@ -39,12 +46,6 @@ class KeptDraft(Model):
     edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"))
     based_on: Mapped[int]
     """The version that whoever wrote it had seen last."""
-    briefing: Mapped[dict[str, Any]]
-    subject: Mapped[str | None] = mapped_column(String(255))
-    preheader: Mapped[str | None] = mapped_column(String(255))
-    set_aside: Mapped[list[dict[str, Any]]] = mapped_column(Json)
-    unread_text: Mapped[str | None] = mapped_column(Text)
-    source_text: Mapped[str] = mapped_column(Text)
     kept_at: Mapped[datetime]
     kept_by: Mapped[str] = mapped_column(String(120))
 

@@ -1,10 +1,12 @@
 """Editions: one briefing on its way to one or more lists, its frozen revisions and its links."""
 
+from collections.abc import Collection
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     ForeignKey,
     Index,
     LargeBinary,
@@ -12,9 +14,12 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    and_,
+    exists,
     text,
+    true,
 )
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from newsletter.db import Json, Model
 
@@ -35,8 +40,7 @@ class EditionState(StrEnum):
         return self.value.replace("_", " ")
 
 
-ON_THE_WEB = (EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)
-"""States in which anybody may read an edition, once it was begun."""
+_ON_THE_WEB = (EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)
 
 
 class Edition(Model):
@@ -71,6 +75,20 @@ class Edition(Model):
         ),
     )
 
+    @classmethod
+    def goes_only_to(cls, list_ids: Collection[int] | None) -> ColumnElement[bool]:
+        """Whether somebody who has just these lists may look at it; None: they have every list."""
+        if list_ids is None:
+            return true()
+        # Aliased, since a query over editions often is over their lists as well.
+        other = aliased(EditionList)
+        return ~exists().where(other.edition_id == cls.id, other.list_id.not_in(list_ids))
+
+    @classmethod
+    def is_on_the_web(cls) -> ColumnElement[bool]:
+        """Anybody may read it. A schedule may be paused before it begins."""
+        return and_(cls.state.in_(_ON_THE_WEB), cls.started_at.is_not(None))
+
 
 class EditionList(Model):
     """The lists an edition goes to; a person in two of them gets it through the first."""
@@ -97,6 +115,8 @@ class Revision(Model):
     edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
     number: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     briefing: Mapped[dict[str, Any]]
+    anchors: Mapped[list[dict[str, Any]]] = mapped_column(Json, server_default=text("'[]'"))
+    """For each story of the briefing, where addresses find it (`newsletter.compose.anchors`)."""
     source_text: Mapped[str] = mapped_column(Text)
     """What was pasted, kept whatever the parser made of it."""
     subject: Mapped[str] = mapped_column(String(255))
@@ -104,6 +124,8 @@ class Revision(Model):
     content_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(120))
+    created_by_account: Mapped[int | None]
+    """None: a command, or a key that nobody with an account made."""
     approved_at: Mapped[datetime | None]
     approved_by: Mapped[str | None] = mapped_column(String(120))
 

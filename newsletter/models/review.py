@@ -29,6 +29,8 @@ class Review(Model):
     note: Mapped[str] = mapped_column(Text)
     asked_at: Mapped[datetime]
     asked_by: Mapped[str] = mapped_column(String(120))
+    asked_by_account: Mapped[int | None]
+    """None: a command, or a key that nobody with an account made."""
     end: Mapped[ReviewEnd | None]
     """None: it is open, or became void."""
     ended_at: Mapped[datetime | None]

@@ -6,6 +6,7 @@ from enum import StrEnum
 from sqlalchemy import (
     BigInteger,
     ForeignKey,
+    Index,
     SmallInteger,
     String,
     UniqueConstraint,
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from newsletter.db import Model
 from newsletter.models.delivery import Reason
+from newsletter.models.staff import Role
 from newsletter.models.types import SmallEnum
 
 
@@ -141,3 +143,21 @@ class Alarm(Model):
     text: Mapped[str] = mapped_column(String(500))
 
     __table_args__ = (UniqueConstraint("kind", "list_id", "slot_date"),)
+
+
+class Dispatch(Model):
+    """Somebody sent an edition on its way, at once or for later; taken back, the row is deleted.
+
+    What a role may begin to mail in an hour is counted in these (S-31).
+    """
+
+    __tablename__ = "dispatch"
+
+    edition_id: Mapped[int] = mapped_column(ForeignKey("edition.id"), primary_key=True)
+    role: Mapped[Role]
+    """The one that let them."""
+    people: Mapped[int]
+    """To whom it went as they were counted at the approval."""
+    at: Mapped[datetime]
+
+    __table_args__ = (Index(None, "role", "at"),)

@@ -61,6 +61,8 @@ class Account(Model):
     """When a first code proved that the app has the seed; None: no code is asked for."""
     totp_step: Mapped[int | None] = mapped_column(BigInteger)
     """The last thirty seconds whose code was used: neither it nor an older one is good again."""
+    wants_review_mail: Mapped[bool] = mapped_column(default=True, server_default=true())
+    """Whether they are mailed when a review is asked for, and when one that they asked for ends."""
     created_at: Mapped[datetime]
     created_by: Mapped[str] = mapped_column(String(120))
     joined_at: Mapped[datetime | None]

@@ -30,6 +30,10 @@ class SystemMailKind(StrEnum):
     PASSWORD_RESET = "password-reset"  # noqa: S105  it is the name of a template
     ACCOUNT_NOTICE = "account-notice"
     """What was changed about how they sign in."""
+    REVIEW_ASKED = "review-asked"
+    """To whoever may approve an edition."""
+    REVIEW_ENDED = "review-ended"
+    """To whoever had asked for its review."""
 
 
 class SystemMailState(StrEnum):

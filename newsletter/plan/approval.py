@@ -7,21 +7,19 @@ from datetime import datetime
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from newsletter.accounts.installation import installation_settings
 from newsletter.audience.segments.language import QueryError
 from newsletter.checks.acknowledging import fingerprint
 from newsletter.checks.draft import make_draft
 from newsletter.checks.registry import run_checks
 from newsletter.compose.difference import Difference, difference_of
 from newsletter.compose.findings import Finding, Severity
-from newsletter.errors import ForbiddenError, InputError, StateError
+from newsletter.errors import InputError, StateError
 from newsletter.models import (
     AudienceCount,
     CheckOverride,
     Edition,
     EditionSegment,
     EditionState,
-    MailingList,
     ReviewEnd,
     Revision,
     Subscriber,
@@ -46,8 +44,9 @@ from newsletter.plan.editions import (
     newest_revision,
 )
 from newsletter.plan.exclusion import exclusion_reason
+from newsletter.plan.four_eyes import require_second_person
 from newsletter.plan.hiding import freeze_sections
-from newsletter.plan.review import close_review, last_review
+from newsletter.plan.review import close_review
 from newsletter.plan.slots import schedule_for_slot
 from newsletter.plan.stored import get_edition, lists_of
 from newsletter.plan.transports import freeze_choice
@@ -214,9 +213,10 @@ def approve_edition(
 
     `expected_hash` is what the approver has looked at, as `hash_to_approve` has it; None: whatever
     the draft says now. A correction of what is being sent is carried by whatever is claimed from
-    now on; lists and transport stay. Raises `RefusedApproval` when a check finds an error,
-    `ForbiddenError` when a second person is needed, `StateError` when there is neither a draft nor
-    a correction, or it is not what was expected.
+    now on; lists and transport stay. `also_known_as` are other names of the approver. Raises
+    `RefusedApproval` when a check finds an error, `ForbiddenError` when a second person is needed,
+    `StateError` when there is neither a draft nor a correction, or it is not what was expected, and
+    `CapReached` when it would be scheduled for its slot by that.
     """
     edition = get_edition(session, edition_id)
     cut_revision(session, edition_id, settings=settings, by=approved_by, now=now)
@@ -234,6 +234,8 @@ def approve_edition(
     count = approved_count(session, edition_id)
     if count is None or not is_out(edition):
         count = count_audience(session, edition, now=now)
+    if edition.state is EditionState.APPROVED:
+        schedule_for_slot(session, edition_id, now=now)
     segments = tuple(segments_of(session, edition_id))
     return Approval(
         edition.revision,
@@ -265,40 +267,6 @@ def withdraw_approval(session: Session, edition_id: int) -> None:
     back_to_draft(session, edition)
 
 
-def require_second_person(session: Session, edition: Edition, names: Collection[str]) -> None:
-    """Raises `ForbiddenError` for whoever wrote or submitted it, where a list wants four eyes.
-
-    `names` are all that the approver goes or went by.
-    """
-    if not needs_second_person(session, lists_of(session, edition.id)):
-        return
-    known = {each.casefold() for each in names}
-    wrote = {each.casefold() for each in writers_of(session, edition)}
-    if known & wrote:
-        message = (
-            f"Edition {edition.id} needs a second person: whoever wrote or submitted it last does "
-            "not approve it."
-        )
-        raise ForbiddenError(message)
-
-
-def needs_second_person(session: Session, lists: Sequence[MailingList]) -> bool:
-    usual = installation_settings(session).four_eyes
-    return any(usual if each.four_eyes is None else each.four_eyes for each in lists)
-
-
-def writers_of(session: Session, edition: Edition) -> set[str]:
-    """Who changed it last, and who asked for its review."""
-    review = last_review(session, edition.id)
-    writers = {
-        newest_revision(session, edition).created_by,
-        draft_of(session, edition.id).changed_by,
-    }
-    return writers | (
-        {review.asked_by} if review and review.revision == edition.revision else set()
-    )
-
-
 def approved_count(session: Session, edition_id: int) -> AudienceCount | None:
     """Whom it would go to when that was counted last; None: it never was."""
     return session.get(AudienceCount, edition_id)
@@ -316,8 +284,6 @@ def _freeze(session: Session, edition: Edition, approved_by: str, now: datetime)
         freeze_choice(session, edition, lists_of(session, edition.id))
         freeze_audience(session, edition)
         edition.state = EditionState.APPROVED
-        session.flush()
-        schedule_for_slot(session, edition.id, now=now)
     session.flush()
 
 

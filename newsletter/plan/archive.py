@@ -7,9 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import Row, Select, and_, select, tuple_
 from sqlalchemy.orm import Session
 
-from newsletter.compose.briefing import Briefing, from_json
 from newsletter.models import (
-    ON_THE_WEB,
     Archive,
     CompiledEdition,
     Correction,
@@ -103,16 +101,28 @@ def form_of(session: Session, edition_id: int, list_id: int) -> bytes | None:
     )
 
 
-def briefing_as_published(session: Session, edition_id: int) -> Briefing:
-    found = session.execute(
-        select(Revision.briefing)
+def first_list_of(session: Session, public_id: str) -> MailingList | None:
+    """Whose dress an edition on the web wears where no list is named; None for any other edition."""
+    return session.scalar(
+        select(MailingList)
+        .join(EditionList, EditionList.list_id == MailingList.id)
+        .join(Edition, Edition.id == EditionList.edition_id)
+        .where(Edition.public_id == public_id, Edition.is_on_the_web())
+        .order_by(EditionList.position)
+        .limit(1)
+    )
+
+
+def published_revision(session: Session, edition_id: int) -> Revision:
+    """What of a published edition stands on the web now."""
+    return session.execute(
+        select(Revision)
         .join(
             Edition,
             and_(Revision.edition_id == Edition.id, Revision.number == Edition.approved_revision),
         )
         .where(Edition.id == edition_id)
     ).scalar_one()
-    return from_json(found)
 
 
 def corrections(session: Session, edition_id: int, started_at: datetime) -> list[Corrected]:
@@ -147,11 +157,7 @@ def _published(list_id: int) -> Select[int, str, str, str, datetime | None, date
             Revision,
             and_(Revision.edition_id == Edition.id, Revision.number == Edition.approved_revision),
         )
-        .where(
-            EditionList.list_id == list_id,
-            Edition.state.in_(ON_THE_WEB),
-            Edition.started_at.is_not(None),  # a schedule may be paused before it begins
-        )
+        .where(EditionList.list_id == list_id, Edition.is_on_the_web())
     )
 
 

@@ -38,8 +38,10 @@ def caution_for(session: Session, edition_id: int) -> Caution:
 
 
 def require_number(caution: Caution, typed: str) -> None:
-    """Raises `InputError` unless whoever sends it has typed how many people it goes to."""
-    if not caution.needs_number:
+    """Raises `InputError` unless whoever sends it has typed how many people it goes to; where that
+    is not asked for, nothing will do as well.
+    """
+    if not typed and not caution.needs_number:
         return
     digits = "".join(each for each in typed if each.isdecimal())
     if not digits.isascii() or digits != str(caution.people):

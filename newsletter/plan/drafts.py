@@ -3,15 +3,14 @@ cut from it.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from newsletter.compose.briefing import from_json, to_json
+from newsletter.compose.briefing import to_json
 from newsletter.compose.content import LONGEST_SUBJECT, DraftContent
-from newsletter.compose.findings import SetAside
 from newsletter.compose.formatting import format_briefing
 from newsletter.compose.reading import clean_text, storable
 from newsletter.compose.tidy import tidy
@@ -24,6 +23,7 @@ from newsletter.models import (
     Revision,
     WorkingDraft,
 )
+from newsletter.plan.draft_rows import read_row, write_row
 from newsletter.plan.editions import (
     Content,
     add_edition,
@@ -48,6 +48,7 @@ class Draft:
     content: DraftContent
     changed_at: datetime
     changed_by: str
+    changed_by_account: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,14 @@ def draft_of(session: Session, edition_id: int) -> Draft:
         raise NotFoundError(message)
     revision = newest_revision(session, edition)
     content = draft_content_of(revision)
-    return Draft(edition_id, 0, content, revision.created_at, revision.created_by)
+    return Draft(
+        edition_id,
+        0,
+        content,
+        revision.created_at,
+        revision.created_by,
+        revision.created_by_account,
+    )
 
 
 def save_draft(
@@ -241,22 +249,18 @@ def _replace_draft(
 
 
 def _draft(row: WorkingDraft) -> Draft:
-    return Draft(row.edition_id, row.version, _read(row), row.changed_at, row.changed_by)
+    return Draft(
+        row.edition_id,
+        row.version,
+        read_row(row),
+        row.changed_at,
+        row.changed_by,
+        row.changed_by_account,
+    )
 
 
 def _kept(row: KeptDraft) -> Kept:
-    return Kept(row.id, row.based_on, _read(row), row.kept_at, row.kept_by)
-
-
-def _read(row: WorkingDraft | KeptDraft) -> DraftContent:
-    return DraftContent(
-        briefing=from_json(row.briefing),
-        subject=row.subject,
-        preheader=row.preheader,
-        set_aside=tuple(SetAside(**aside) for aside in row.set_aside),
-        unread_text=row.unread_text,
-        source_text=row.source_text,
-    )
+    return Kept(row.id, row.based_on, read_row(row), row.kept_at, row.kept_by)
 
 
 def _keep(
@@ -278,12 +282,7 @@ def _keep(
     if row is None:
         row = KeptDraft(edition_id=edition_id, based_on=based_on, kept_by=by)
         session.add(row)
-    row.briefing = to_json(content.briefing)
-    row.subject = content.subject
-    row.preheader = content.preheader
-    row.set_aside = [asdict(aside) for aside in content.set_aside]
-    row.unread_text = content.unread_text
-    row.source_text = content.source_text
+    write_row(row, content)
     row.kept_at = now
     session.flush()
     return _kept(row)

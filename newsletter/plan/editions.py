@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from newsletter.accounts.acting import acting_account
 from newsletter.audience.lists import refuse_retired
 from newsletter.compose.briefing import Briefing, from_json, to_json
 from newsletter.compose.content import LONGEST_SUBJECT, DraftContent
@@ -28,7 +29,9 @@ from newsletter.models import (
     Revision,
     WorkingDraft,
 )
+from newsletter.plan.anchors import anchors_for, anchors_to_json
 from newsletter.plan.audience import thaw_audience
+from newsletter.plan.draft_rows import write_row
 from newsletter.plan.hiding import freeze_sections
 from newsletter.plan.schedule import forget_schedule
 from newsletter.plan.stored import get_edition, lists_of
@@ -180,7 +183,8 @@ def drop_correction(session: Session, edition_id: int) -> Edition:
     edition.revision = edition.approved_revision
     running = newest_revision(session, edition)
     content = draft_content_of(running)
-    put_draft(session, edition_id, content, by=running.created_by, now=running.created_at)
+    row = put_draft(session, edition_id, content, by=running.created_by, now=running.created_at)
+    row.changed_by_account = running.created_by_account
     return edition
 
 
@@ -229,14 +233,10 @@ def put_draft(
         row = WorkingDraft(edition_id=edition_id, version=0)
         session.add(row)
     row.version += 1
-    row.briefing = to_json(content.briefing)
-    row.subject = content.subject
-    row.preheader = content.preheader
-    row.set_aside = [asdict(aside) for aside in content.set_aside]
-    row.unread_text = content.unread_text
-    row.source_text = content.source_text
+    write_row(row, content)
     row.changed_at = now
     row.changed_by = by
+    row.changed_by_account = acting_account(session)
     session.flush()
     return row
 
@@ -271,18 +271,21 @@ def add_revision(
 ) -> Revision:
     """Freeze `content` as the edition's newest revision, compiled for each of its lists."""
     edition.revision = _next_number(session, edition.id)
+    anchors = anchors_for(session, edition.id, content.briefing)
     taken = _links_of(session, edition.id)
     mastheads = [masthead_of(each, settings) for each in lists_of(session, edition.id)]
     revision = Revision(
         edition_id=edition.id,
         number=edition.revision,
         briefing=to_json(content.briefing),
+        anchors=anchors_to_json(anchors),
         source_text=content.source_text,
         subject=content.subject,
         preheader=content.preheader,
         content_hash=_content_hash(content, mastheads),
         created_at=now,
         created_by=by,
+        created_by_account=acting_account(session),
     )
     session.add(revision)
     session.flush()
@@ -294,6 +297,7 @@ def add_revision(
             public_id=edition.public_id,
             subject=content.subject,
             preheader=content.preheader,
+            anchors=anchors,
             taken=taken,
         )
         session.add(

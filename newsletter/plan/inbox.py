@@ -1,6 +1,6 @@
 """Puts stories of the inbox into drafts, and takes them out again."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -28,12 +28,15 @@ class OpenDraft:
     sections: tuple[str | None, ...]
 
 
-def open_drafts(session: Session, list_id: int) -> Sequence[OpenDraft]:
-    """The list's, the newest first."""
+def open_drafts(
+    session: Session, list_id: int, *, within: Collection[int] | None
+) -> Sequence[OpenDraft]:
+    """The list's that go to no list but `within`, the newest first."""
     ids = session.scalars(
         select(Edition.id)
         .join(EditionList, EditionList.edition_id == Edition.id)
         .where(EditionList.list_id == list_id, Edition.state == EditionState.DRAFT)
+        .where(Edition.goes_only_to(within))
         .order_by(Edition.id.desc())
         .limit(MOST_DRAFTS)
     ).all()

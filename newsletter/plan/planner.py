@@ -62,7 +62,7 @@ from newsletter.plan.waves import ONLY, day_of, is_time_to_plan, next_wave
 from newsletter.queue import Job, enqueue_after_commit
 
 SLICE = 20_000
-BATCH = 500
+BATCH = 1000
 
 _Own = type[Wave]
 

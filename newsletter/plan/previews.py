@@ -10,10 +10,10 @@ from newsletter.compose.briefing import Briefing
 from newsletter.errors import NotFoundError
 from newsletter.models import Edition, MailingList, Subscriber, Subscription
 from newsletter.plan.drafts import draft_of
-from newsletter.plan.editions import masthead_of
 from newsletter.plan.hiding import Hiding, hiding_now
+from newsletter.plan.proofs import compile_as
 from newsletter.render.compiled import Compiled
-from newsletter.render.preview import Persona, compile_draft
+from newsletter.render.preview import Persona
 from newsletter.settings import Settings
 
 _JOINED = date(2024, 3, 7)
@@ -62,13 +62,7 @@ def preview_of(
 ) -> Previewed:
     """Raises `InputError` and `RenderError` as compiling does."""
     content = draft_of(session, edition.id).content
-    compiled = compile_draft(
-        content.briefing,
-        masthead_of(mailing_list, settings),
-        public_id=edition.public_id,
-        subject=content.subject_line,
-        preheader=content.preheader_line,
-    )
+    compiled = compile_as(mailing_list, content, edition, settings=settings)
     hiding = hiding_now(session, mailing_list.id, content.briefing)
     return Previewed(compiled, content.briefing, hiding)
 

@@ -34,13 +34,22 @@ def proof_of(
     """`read` is what was found when its text was read. Raises `InputError` and `RenderError` as
     compiling does.
     """
-    compiled = compile_draft(
+    compiled = compile_as(mailing_list, content, edition, settings=settings)
+    tokens = Tokens(settings.secret_keys)
+    draft = make_draft(content.briefing, compiled, tokens=tokens, date=now)
+    return Proof(compiled, tuple(run_checks(draft, read=read)))
+
+
+def compile_as(
+    mailing_list: MailingList, content: DraftContent, edition: Edition, *, settings: Settings
+) -> Compiled:
+    """The draft in the dress of one of its lists. Raises `InputError` and `RenderError` as compiling
+    does.
+    """
+    return compile_draft(
         content.briefing,
         masthead_of(mailing_list, settings),
         public_id=edition.public_id,
         subject=content.subject_line,
         preheader=content.preheader_line,
     )
-    tokens = Tokens(settings.secret_keys)
-    draft = make_draft(content.briefing, compiled, tokens=tokens, date=now)
-    return Proof(compiled, tuple(run_checks(draft, read=read)))

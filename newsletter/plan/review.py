@@ -7,11 +7,13 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from newsletter.accounts.acting import acting_account
 from newsletter.compose.briefing import Briefing
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import Comment, Edition, EditionState, Review, ReviewEnd
 from newsletter.plan.drafts import cut_revision
 from newsletter.plan.editions import briefing_of, has_correction, newest_revision
+from newsletter.plan.review_mail import mail_asked, mail_ended
 from newsletter.plan.stored import get_edition
 from newsletter.settings import Settings
 
@@ -21,7 +23,7 @@ LONGEST_NOTE = 2_000
 def submit_edition(
     session: Session, edition_id: int, *, note: str, by: str, settings: Settings, now: datetime
 ) -> Review:
-    """Ask that the draft, as it stands, be looked at and approved.
+    """Ask that the draft, as it stands, be looked at and approved; whoever may do that is mailed.
 
     Raises `StateError` for what is neither a draft nor a correction, `InputError` and `RenderError`
     as rendering does.
@@ -39,9 +41,11 @@ def submit_edition(
         note=_read_text(note, "note", least=0),
         asked_at=now,
         asked_by=by,
+        asked_by_account=acting_account(session),
     )
     session.add(review)
     session.flush()
+    mail_asked(session, edition, review, now=now)
     return review
 
 
@@ -63,13 +67,17 @@ def end_review(
 def close_review(
     session: Session, edition: Edition, end: ReviewEnd, *, by: str, now: datetime
 ) -> Review | None:
-    """Note how the open review ended; None: there is none. The edition's state is the caller's."""
+    """Note how the open review ended, and mail whoever had asked; None: there is none.
+
+    The edition's state is the caller's.
+    """
     review = open_review(session, edition)
     if review is not None:
         review.end = end
         review.ended_at = now
         review.ended_by = by
         session.flush()
+        mail_ended(session, edition, review, now=now)
     return review
 
 

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, delete, insert, update
+from sqlalchemy import ColumnElement, delete, insert, update
 from sqlalchemy.orm import Session
 
-from newsletter.db import insert_or_ignore
+from newsletter.db import changed, insert_or_ignore
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import (
     NO_BATCH,
     Batch,
     BatchState,
+    Dispatch,
     Edition,
     EditionFigures,
     EditionState,
@@ -160,9 +161,19 @@ def unschedule(session: Session, edition_id: int) -> None:
     forget_schedule(session, edition_id)
 
 
+def hold_back(session: Session, edition_id: int, *, until: datetime) -> None:
+    """Nothing of a schedule begins before: so long `unschedule` undoes it."""
+    session.execute(
+        update(Edition)
+        .where(Edition.id == edition_id)
+        .values(held_until=until)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def forget_schedule(session: Session, edition_id: int) -> None:
     """Part of whatever makes an edition a draft again: what was approved is no longer to be sent."""
-    for table in (WaveZone, WaveHour, Wave, LocalSchedule):
+    for table in (WaveZone, WaveHour, Wave, LocalSchedule, Dispatch):
         session.execute(delete(table).where(table.edition_id == edition_id))
     session.execute(update(Edition).where(Edition.id == edition_id).values(held_until=None))
 
@@ -257,11 +268,9 @@ def _moved(
     **values: Any,
 ) -> bool:
     conditions = () if condition is None else (condition,)
-    result = session.execute(
+    move = (
         update(Edition)
         .where(Edition.id == edition_id, Edition.state.in_(since), *conditions)
         .values(state=to, **values)
-        .execution_options(synchronize_session=False)
     )
-    assert isinstance(result, CursorResult)
-    return bool(result.rowcount)
+    return bool(changed(session, move))

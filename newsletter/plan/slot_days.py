@@ -1,6 +1,6 @@
 """A list's coming days: which slot each has, and which edition fills it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -20,6 +20,8 @@ class Filling:
     edition_id: int
     title: str
     state: EditionState
+    is_open: bool
+    """False for who may not look at it, since it goes to other lists too; it has no title for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +42,22 @@ def slots_of(session: Session, list_id: int) -> Sequence[Slot]:
     return sorted(found, key=lambda slot: slot.weekdays & -slot.weekdays)
 
 
-def coming_days(session: Session, mailing_list: MailingList, *, now: datetime) -> list[SlotDay]:
-    """Today, in the list's zone, and the days after it, those without a slot left out."""
+def coming_days(
+    session: Session,
+    mailing_list: MailingList,
+    *,
+    within: Collection[int] | None,
+    now: datetime,
+) -> list[SlotDay]:
+    """Today, in the list's zone, and the days after it, those without a slot left out.
+
+    `within` are the lists that the viewer has; None: all.
+    """
     today = now.astimezone(rules_of(mailing_list.zone)).date()
     days = [today + timedelta(days=ahead) for ahead in range(DAYS)]
     slots = slots_of(session, mailing_list.id)
     holidays = set(_holidays(session, slots, days))
-    fillings = _fillings(session, mailing_list.id, days)
+    fillings = _fillings(session, mailing_list.id, days, within)
     return [
         _slot_day(slot, day, mailing_list.zone, (slot.id, day) in holidays, fillings.get(day))
         for day in days
@@ -84,9 +95,11 @@ def _holidays(
     return ((row.slot_id, row.day) for row in rows)
 
 
-def _fillings(session: Session, list_id: int, days: Sequence[date]) -> Mapping[date, Filling]:
+def _fillings(
+    session: Session, list_id: int, days: Sequence[date], within: Collection[int] | None
+) -> Mapping[date, Filling]:
     rows = session.execute(
-        select(EditionList.slot_date, Edition)
+        select(EditionList.slot_date, Edition, Edition.goes_only_to(within))
         .join(Edition, Edition.id == EditionList.edition_id)
         .where(
             EditionList.list_id == list_id,
@@ -95,7 +108,12 @@ def _fillings(session: Session, list_id: int, days: Sequence[date]) -> Mapping[d
         )
     ).all()
     return {
-        day: Filling(edition.id, draft_of(session, edition.id).content.subject_line, edition.state)
-        for day, edition in rows
+        day: _filling(session, edition, is_open=bool(is_open))
+        for day, edition, is_open in rows
         if day is not None
     }
+
+
+def _filling(session: Session, edition: Edition, *, is_open: bool) -> Filling:
+    title = draft_of(session, edition.id).content.subject_line if is_open else ""
+    return Filling(edition.id, title, edition.state, is_open)

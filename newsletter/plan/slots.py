@@ -5,13 +5,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from sqlalchemy import CursorResult, delete, exists, select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from newsletter.audience.lists import refuse_retired
 from newsletter.audience.zones import find_zone
-from newsletter.db import insert_or_ignore
+from newsletter.db import changed, insert_or_ignore
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import (
     Edition,
@@ -22,7 +22,7 @@ from newsletter.models import (
     Slot,
     SlotHoliday,
 )
-from newsletter.plan.schedule import send_at, send_local
+from newsletter.plan.dispatch import AtInstant, AtLocalTime, send_approved
 from newsletter.plan.stored import get_edition
 from newsletter.plan.timing import instant_of, rules_of
 from newsletter.plan.waves import DEADLINE
@@ -104,9 +104,7 @@ def set_slot(session: Session, list_id: int, new: NewSlot, *, now: datetime) -> 
 
 def remove_slot(session: Session, slot_id: int) -> None:
     """Editions that are scheduled for it stay scheduled. Raises `NotFoundError`."""
-    result = session.execute(delete(Slot).where(Slot.id == slot_id))
-    assert isinstance(result, CursorResult)
-    if not result.rowcount:
+    if not changed(session, delete(Slot).where(Slot.id == slot_id)):
         message = f"There is no slot {slot_id}; see: newsletter slot list"
         raise NotFoundError(message)
 
@@ -173,7 +171,7 @@ def fill_slot(
 def schedule_for_slot(session: Session, edition_id: int, *, now: datetime) -> bool:
     """Schedule an approved edition for the slot that it fills, the first of its lists that has one.
 
-    False: it fills none, or its time was too long ago; it stays approved.
+    False: it fills none, or its time was too long ago; it stays approved. Raises `CapReached`.
     """
     filled = session.execute(
         select(EditionList.slot_date, MailingList)
@@ -209,12 +207,13 @@ _BEYOND: Collection[EditionState] = (
 def _schedule(session: Session, edition_id: int, slot: Slot, day: date, now: datetime) -> bool:
     deadline = timedelta(minutes=slot.deadline_minutes)
     if slot.zone is None:
-        send_local(session, edition_id, day, slot.at, past=Past.SEND, now=now, deadline=deadline)
+        when = AtLocalTime(day, slot.at, Past.SEND, deadline)
+        send_approved(session, edition_id, when, now=now)
         return True
     due_at = due_of(slot, day, slot.zone)
     if due_at is None:
         return False
-    send_at(session, edition_id, due_at, now=now, deadline=deadline)
+    send_approved(session, edition_id, AtInstant(due_at, deadline), now=now)
     return True
 
 
@@ -235,11 +234,11 @@ def _free_of_cancelled(session: Session, list_id: int, day: date) -> None:
 def _assign(session: Session, mailing_list: MailingList, day: date, edition_id: int) -> None:
     try:
         with session.begin_nested():
-            result = session.execute(
+            is_its_list = changed(
+                session,
                 update(EditionList)
                 .where(EditionList.edition_id == edition_id, EditionList.list_id == mailing_list.id)
-                .values(slot_date=day)
-                .execution_options(synchronize_session=False)
+                .values(slot_date=day),
             )
     except IntegrityError as error:
         taken_by = session.scalar(
@@ -249,8 +248,7 @@ def _assign(session: Session, mailing_list: MailingList, day: date, edition_id: 
         )
         message = f"The slot of {day} is filled by edition {taken_by} already."
         raise StateError(message) from error
-    assert isinstance(result, CursorResult)
-    if not result.rowcount:
+    if not is_its_list:
         message = f"Edition {edition_id} does not go to {mailing_list.slug}."
         raise InputError(message)
 

@@ -11,7 +11,9 @@ def get_edition(session: Session, edition_id: int) -> Edition:
     """The edition, its row locked. Raises `NotFoundError`."""
     # The weaker lock, which lets rows be inserted that point to the edition: workers do that while
     # they hold a batch, and whoever holds the edition may be waiting for that very batch.
-    edition = session.get(Edition, edition_id, with_for_update={"key_share": True})
+    edition = session.get(
+        Edition, edition_id, with_for_update={"key_share": True}, populate_existing=True
+    )
     if edition is None:
         message = f"There is no edition {edition_id}."
         raise NotFoundError(message)

@@ -5,6 +5,7 @@ import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
+from newsletter.compose.anchors import Anchor
 from newsletter.compose.briefing import Briefing
 from newsletter.errors import InputError, RenderError
 from newsletter.render import cut, palette
@@ -29,9 +30,10 @@ def compile_edition(
     public_id: str,
     subject: str,
     preheader: str,
+    anchors: Sequence[Anchor] = (),
     taken: Sequence[Link] = (),
 ) -> Compiled:
-    """`taken` are the links of earlier revisions, which keep their numbers.
+    """`anchors` and `taken`, the links of earlier revisions, are as `write_letter` takes them.
 
     Raises `InputError` for a subject or preheader that is no line of text, and `RenderError` if
     the theme or the inliner lost anything.
@@ -49,6 +51,7 @@ def compile_edition(
         public_id=public_id,
         subject=subject,
         preheader=preheader,
+        anchors=anchors,
         taken=taken,
     )
     sentinels = Sentinels(_typical_widths(masthead))

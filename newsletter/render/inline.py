@@ -3,7 +3,10 @@
 import logging
 import re
 import threading
-from html.parser import HTMLParser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import unescape
+from typing import Any, Self, TypeAlias
 
 import cssutils
 import premailer
@@ -17,6 +20,13 @@ DOCTYPE = "<!DOCTYPE html>"
 _FOREIGN_TAG = re.compile(r"<(?:link|base)\b", re.IGNORECASE)
 _FOREIGN_STYLE = re.compile(r"@import|expression\(|url\(", re.IGNORECASE)
 _STYLE = re.compile(r"<style\b.*?</style>", re.IGNORECASE | re.DOTALL)
+# One tag, or what is no text: a comment, a declaration, a style sheet.
+_TAG = re.compile(
+    r"""<!--.*?--> | <![^>]*> | <style\b.*?</style>
+      | </?[a-z][^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+_ATTRIBUTE = re.compile(r"""([a-z-]+)=("[^"]*"|'[^']*')""")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
@@ -34,6 +44,10 @@ cssutils.log.setLog(_complaints_log)
 
 _one_at_a_time = threading.Lock()  # cssutils keeps its serializer and its log in globals
 
+_Rules: TypeAlias = tuple[list[Any], list[Any]]
+_MOST_SHEETS = 64
+_rules: dict[tuple[str, int], _Rules] = {}
+
 
 def inline(html: str) -> str:
     """The page with its style sheet inlined; blocks marked `data-premailer="ignore"` stay.
@@ -47,6 +61,7 @@ def inline(html: str) -> str:
     if complaints:
         # A sheet out of the cache would not complain again.
         premailer.cache.cache.clear()
+        _rules.clear()
         message = f"the style sheet is not understood: {complaints[0]}"
         raise RenderError(message)
     _assert_complete(html, inlined)
@@ -71,7 +86,7 @@ def _transform(html: str) -> tuple[str, list[str]]:
     complaints = _Complaints()
     _complaints_log.addHandler(complaints)
     try:
-        inlined: str = premailer.Premailer(
+        inlined: str = _Inliner(
             html,
             allow_network=False,
             allow_loading_external_files=False,
@@ -88,6 +103,18 @@ def _transform(html: str) -> tuple[str, list[str]]:
     finally:
         _complaints_log.removeHandler(complaints)
     return inlined, complaints.messages
+
+
+class _Inliner(premailer.Premailer):  # type: ignore[misc]  # the library has no types
+    """Reads a style sheet once; the rules are the same for every letter of a list."""
+
+    def _parse_style_rules(self, css_body: str, ruleset_index: int) -> _Rules:
+        key = css_body, ruleset_index
+        if key not in _rules:
+            if len(_rules) >= _MOST_SHEETS:
+                _rules.clear()
+            _rules[key] = super()._parse_style_rules(css_body, ruleset_index)
+        return _rules[key]
 
 
 class _Complaints(logging.Handler):
@@ -112,33 +139,22 @@ def _assert_complete(before: str, after: str) -> None:
     raise RenderError(message)
 
 
-class _Content(HTMLParser):
-    """The text of a page without its blanks, and the ids and addresses in it, in order."""
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The text of a page without its blanks, and the ids and addresses in it, in order.
 
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._pieces: list[str] = []
-        self._in_style = False
-        self.anchors: list[str] = []
+    Read by signs alone: a parser, be it lxml's, that lost something would lose it in both pages.
+    """
+
+    text: str
+    anchors: Sequence[str]
 
     @classmethod
-    def of(cls, html: str) -> "_Content":
-        content = cls()
-        content.feed(html)
-        content.close()
-        return content
-
-    @property
-    def text(self) -> str:
-        return "".join("".join(self._pieces).split())
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._in_style = tag == "style"
-        self.anchors += [value or "" for name, value in attrs if name in ("id", "href")]
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in_style = False
-
-    def handle_data(self, data: str) -> None:
-        if not self._in_style:
-            self._pieces.append(data)
+    def of(cls, html: str) -> Self:
+        # A line's end in the place of each tag, so that no "&" meets a ";" behind it.
+        text = unescape(_TAG.sub("\n", html))
+        attributes = _ATTRIBUTE.findall("\n".join(_TAG.findall(html)))
+        return cls(
+            "".join(text.split()),
+            [unescape(value[1:-1]) for name, value in attributes if name in ("id", "href")],
+        )

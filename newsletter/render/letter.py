@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from newsletter.compose.briefing import Briefing, Image, RichText, Span, Story
+from newsletter.compose.anchors import Anchor, anchors_of
+from newsletter.compose.briefing import Briefing, Image, KeyPoint, RichText, Span, Story
 from newsletter.render.cut import Slot, link_slot, part_slot
 from newsletter.render.masthead import Masthead
 from newsletter.render.words import Words, words_for
@@ -14,7 +16,7 @@ _FETCHABLE = re.compile(r"https?://[^\s/?#\"<>]+\.[^\s\"<>]+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """`story` is the 1-based position of the story it stands in, None outside of any story."""
+    """`story` is the number of the story it stands in (`Anchor.number`), None outside of any story."""
 
     number: int
     url: str
@@ -43,7 +45,7 @@ class LinkedPoint:
 
 @dataclass(frozen=True, slots=True)
 class LinkedStory:
-    number: int
+    anchor: str
     headline: str
     link: Slot
     paragraphs: tuple[tuple[LinkedSpan, ...], ...]
@@ -100,11 +102,16 @@ def write_letter(
     public_id: str,
     subject: str,
     preheader: str,
+    anchors: Sequence[Anchor] = (),
     taken: Sequence[Link] = (),
 ) -> Letter:
-    """`taken` are the links of the edition's earlier revisions, whose numbers mean them for good."""
+    """`anchors` are the stories' own, where some were published before.
+
+    `taken` are the links of the edition's earlier revisions, whose numbers mean them for good.
+    """
     words = words_for(briefing.language, house=masthead.language)
-    numbering = _Numbering(page_address(masthead, public_id), taken)
+    anchors = anchors or anchors_of(tuple(briefing.stories))
+    numbering = _Numbering(page_address(masthead, public_id), anchors, taken)
     return Letter(
         masthead=masthead,
         words=words,
@@ -138,29 +145,23 @@ class _Numbering:
     A link that an earlier revision had keeps its number.
     """
 
-    def __init__(self, page: str, taken: Sequence[Link]) -> None:
+    def __init__(self, page: str, anchors: Sequence[Anchor], taken: Sequence[Link]) -> None:
         self.page = page
+        self._anchors = anchors
         self.links: list[Link] = []
         self._unused = list(taken)
         self._last = max((link.number for link in taken), default=0)
-        self._stories = 0
 
     def points(self, briefing: Briefing) -> tuple[LinkedPoint, ...]:
         sections = _sections_of_stories(briefing)
-        return tuple(
-            LinkedPoint(
-                point.text,
-                self._link(self._anchor(point.story), point.story) if point.story else None,
-                sections.get(point.story) if point.story else None,
-            )
-            for point in briefing.key_points
-        )
+        return tuple(self._point(point, sections) for point in briefing.key_points)
 
     def sections(self, briefing: Briefing) -> tuple[LinkedSection, ...]:
+        anchors = iter(self._anchors)
         return tuple(
             LinkedSection(
                 section.name,
-                tuple(self._story(story) for story in section.stories),
+                tuple(self._story(story, next(anchors)) for story in section.stories),
                 part_slot([place]),
             )
             for place, section in enumerate(briefing.sections)
@@ -171,20 +172,25 @@ class _Numbering:
             LinkedSpan(span, self._link(span.href, story) if span.href else None) for span in rich
         )
 
-    def _story(self, story: Story) -> LinkedStory:
-        self._stories += 1
-        number = self._stories
+    def _point(self, point: KeyPoint, sections: Mapping[int, int]) -> LinkedPoint:
+        if point.story is None or point.story not in sections:
+            return LinkedPoint(point.text, None, None)
+        link = self._link_to(self._anchors[point.story - 1])
+        return LinkedPoint(point.text, link, sections[point.story])
+
+    def _story(self, story: Story, anchor: Anchor) -> LinkedStory:
+        number = anchor.number
         return LinkedStory(
-            number=number,
+            anchor=anchor.name,
             headline=story.headline,
-            link=self._link(story.href or self._anchor(number), number),
+            link=self._link(story.href, number) if story.href else self._link_to(anchor),
             paragraphs=tuple(self.rich(rich, number) for rich in story.paragraphs),
             source=story.source,
             images=tuple(filter(is_fetchable, story.images)),
         )
 
-    def _anchor(self, story: int) -> str:
-        return f"{self.page}#story-{story}"
+    def _link_to(self, anchor: Anchor) -> Slot:
+        return self._link(f"{self.page}#{quote(anchor.name)}", anchor.number)
 
     def _link(self, url: str, story: int | None) -> Slot:
         link = self._taken(url, story) or self._new(url, story)
@@ -192,13 +198,11 @@ class _Numbering:
         return link_slot(link.number)
 
     def _taken(self, url: str, story: int | None) -> Link | None:
-        same = [link for link in self._unused if link.url == url]
-        # A story may have moved; where the link leads is what its number means.
-        same.sort(key=lambda link: link.story != story)
-        if not same:
-            return None
-        self._unused.remove(same[0])
-        return same[0]
+        """What readers followed is counted for the story that the link has stood in from the first."""
+        same = next((link for link in self._unused if (link.url, link.story) == (url, story)), None)
+        if same:
+            self._unused.remove(same)
+        return same
 
     def _new(self, url: str, story: int | None) -> Link:
         self._last += 1

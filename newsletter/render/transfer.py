@@ -18,6 +18,7 @@ LINE = 76
 
 # Above this share of octets that quoted-printable triples, base64 is the shorter one.
 _TRIPLED_SHARE = 0.16
+_TRIPLED = bytes((0x3D, *range(127, 256)))
 
 _TO_ESCAPE = re.compile(rb"[^\n -<>-~]+|(?<= ) +| +(?=\n)")
 _READY = re.compile(rb"[A-EG-Za-z0-9_~-](?:[A-Za-z0-9_~/@+ .,-]{0,72}[A-Za-z0-9_~/@+.,-])?")
@@ -42,7 +43,7 @@ class Part(Protocol):
 def encoded_part(cut: Cut) -> Part:
     """In the encoding that makes this part shorter."""
     text = "".join(cut.statics).encode()
-    tripled = sum(byte > 126 or byte == 0x3D for byte in text)
+    tripled = len(text) - len(text.translate(None, _TRIPLED))
     return Base64(cut) if tripled > _TRIPLED_SHARE * len(text) else QuotedPrintable(cut)
 
 

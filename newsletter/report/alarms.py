@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from newsletter.models import AlarmKind, EditionState, HoldScope, MailingList
+from newsletter.models import AlarmKind, Edition, EditionState, HoldScope, MailingList
 from newsletter.plan.alarms import unready_slots
 from newsletter.report.backlog import due_since
 from newsletter.report.lists import EditionLine
@@ -68,17 +69,19 @@ def alarms_for(
     mailing_lists: Sequence[MailingList],
     newest: Iterable[Sequence[EditionLine]],
     *,
+    within: Collection[int] | None,
     now: datetime,
 ) -> list[Alarm]:
     """The most pressing first; of what concerns everybody, and of these lists.
 
-    `newest` has the newest edition of each list that has begun, and the one before it.
+    `newest` has the newest edition of each list that has begun, and the one before it; an edition
+    that goes to other lists than `within` is none of them, and named in none.
     """
     ids = {each.id for each in mailing_lists}
     return [
         *_nobody_sends(session, now),
         *_unready(session, ids, now),
-        *_held(session, now),
+        *_held(session, within, now),
         *_about_editions(newest, now),
     ]
 
@@ -96,10 +99,16 @@ def _unready(session: Session, list_ids: Collection[int], now: datetime) -> Iter
             yield UnreadySlot(each.mailing_list, each.due_at, each.ready_by, is_past)
 
 
-def _held(session: Session, now: datetime) -> Iterator[Held]:
+def _held(session: Session, within: Collection[int] | None, now: datetime) -> Iterator[Held]:
     for thing in held_things(session, now=now):
         edition_id = int(thing.what) if thing.scope is HoldScope.EDITION else None
-        yield Held(thing, edition_id)
+        if edition_id is None or _may_be_named(session, edition_id, within):
+            yield Held(thing, edition_id)
+
+
+def _may_be_named(session: Session, edition_id: int, within: Collection[int] | None) -> bool:
+    of_edition = select(Edition.id).where(Edition.id == edition_id, Edition.goes_only_to(within))
+    return session.scalar(of_edition) is not None
 
 
 def _about_editions(

@@ -10,7 +10,6 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from newsletter.compose.briefing import Briefing
 from newsletter.models import (
     HOURS,
     Edition,
@@ -23,6 +22,7 @@ from newsletter.models import (
     StoryFigures,
     Tracking,
 )
+from newsletter.plan.anchors import stories_of
 from newsletter.plan.editions import briefing_of
 
 DAY_HOURS = 24
@@ -95,11 +95,11 @@ def story_counts(
             )
         ).all()
     )
-    named = dict(_stories(_briefing_of(session, edition)))
-    numbers = sorted({link.story for link in links if link.story is not None} | named.keys())
+    named = dict(_stories(session, edition))
+    gone = {link.story for link in links if link.story is not None} - named.keys()
     return [
         _story_count(number, named.get(number, ("", "")), clickers.get(number, 0), links)
-        for number in numbers
+        for number in (*named, *sorted(gone))
     ]
 
 
@@ -145,18 +145,16 @@ def least_tracking(lists: Sequence[MailingList]) -> Tracking:
     return min((each.tracking for each in lists), key=order.index, default=Tracking.FULL)
 
 
-def _briefing_of(session: Session, edition: Edition) -> Briefing | None:
+def _stories(session: Session, edition: Edition) -> Iterator[tuple[int, tuple[str, str]]]:
+    """Section and headline of each in their order, by the number that its links have for it."""
     number = edition.approved_revision or edition.revision
     revision = session.get(Revision, (edition.id, number))
-    return None if revision is None else briefing_of(revision)
-
-
-def _stories(briefing: Briefing | None) -> Iterator[tuple[int, tuple[str, str]]]:
-    """Numbered over the whole briefing, as the links are: section and headline of each."""
-    sections = () if briefing is None else briefing.sections
-    stories = ((each.name or "", story) for each in sections for story in each.stories)
-    for number, (section, story) in enumerate(stories, start=1):
-        yield number, (section, story.headline)
+    if revision is None:
+        return
+    numbers = iter(each.anchor.number for each in stories_of(revision))
+    for section in briefing_of(revision).sections:
+        for story in section.stories:
+            yield next(numbers), (section.name or "", story.headline)
 
 
 def _story_count(

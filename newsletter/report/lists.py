@@ -143,13 +143,22 @@ def growth_of(
 
 
 def edition_lines(
-    session: Session, list_id: int, *, before: int | None = None, most: int = EDITIONS_ON_A_PAGE
+    session: Session,
+    list_id: int,
+    *,
+    within: Collection[int] | None,
+    before: int | None = None,
+    most: int = EDITIONS_ON_A_PAGE,
 ) -> EditionLines:
-    """Editions of the list that have begun, the newest first; `before` is an earlier page's `older`."""
+    """Editions of the list that have begun and go to no list but `within`, the newest first.
+
+    `before` is an earlier page's `older`.
+    """
     query = (
         select(Edition)
         .join(EditionList, EditionList.edition_id == Edition.id)
         .where(EditionList.list_id == list_id, Edition.started_at.is_not(None))
+        .where(Edition.goes_only_to(within))
         .order_by(Edition.started_at.desc(), Edition.id.desc())
         .limit(most + 1)
     )
@@ -165,10 +174,15 @@ def edition_lines(
 
 
 def list_lines(
-    session: Session, mailing_lists: Sequence[MailingList], *, days: int, now: datetime
+    session: Session,
+    mailing_lists: Sequence[MailingList],
+    *,
+    within: Collection[int] | None,
+    days: int,
+    now: datetime,
 ) -> list[ListLine]:
     growth = growth_of(session, mailing_lists, days=days, now=now)
-    newest = newest_editions(session, [each.id for each in mailing_lists], most=1)
+    newest = newest_editions(session, [each.id for each in mailing_lists], within=within, most=1)
     editions = {edition.id: edition for found in newest.values() for edition in found}
     lines = {line.status.edition_id: line for line in lines_of(session, list(editions.values()))}
     return [
@@ -218,15 +232,16 @@ def _growth(
 
 
 def newest_editions(
-    session: Session, list_ids: Collection[int], *, most: int
+    session: Session, list_ids: Collection[int], *, within: Collection[int] | None, most: int
 ) -> defaultdict[int, list[Edition]]:
-    """By list, its editions that began last, the newest first."""
+    """By list, its editions that began last and go to no list but `within`, the newest first."""
     newest_first = (Edition.started_at.desc(), Edition.id.desc())
     rank = func.row_number().over(partition_by=EditionList.list_id, order_by=newest_first)
     ranked = (
         select(EditionList.list_id, Edition.id, rank.label("rank"))
         .join(Edition, Edition.id == EditionList.edition_id)
         .where(EditionList.list_id.in_(list_ids), Edition.started_at.is_not(None))
+        .where(Edition.goes_only_to(within))
         .subquery()
     )
     found = defaultdict[int, list[Edition]](list)

@@ -1,6 +1,6 @@
 """How a sending goes at this moment, from counters of batches alone: the same work for any number of people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from newsletter.models import (
     Attempt,
     Batch,
     BatchState,
+    Deferral,
     Delivery,
     DeliveryState,
     Domain,
@@ -22,6 +23,13 @@ from newsletter.models import (
 )
 
 PAGE = 50
+_LOOKS = (2 * PAGE, 400, 1_600, 6_400)
+_LAST_TRIES: Mapping[DeliveryState, Sequence[DeliveryState]] = {
+    DeliveryState.DEFERRED: (DeliveryState.DEFERRED,),
+    # Also of who was put off until it was too late.
+    DeliveryState.FAILED: (DeliveryState.FAILED, DeliveryState.DEFERRED),
+    DeliveryState.UNCERTAIN: (DeliveryState.UNCERTAIN,),
+}
 _COUNTERS = ("people", "deferred", "sent", "excluded", "failed", "uncertain", "cancelled")
 _SETTLED = ("sent", "excluded", "failed", "uncertain", "cancelled")
 
@@ -126,10 +134,72 @@ def last_replies(session: Session, edition_id: int, *, limit: int = 8) -> Sequen
     ).all()
 
 
+@dataclass(frozen=True, slots=True)
+class TroublePage:
+    people: Sequence[Trouble]
+    older: int | None
+    """The attempt that the next page is older than. A page may be short, or empty, and others follow;
+    None: this is the last.
+    """
+
+
 def people_in_trouble(
     session: Session, edition_id: int, state: DeliveryState, *, before: int | None = None
+) -> TroublePage:
+    """Who is deferred, failed or in doubt, the newest first; those older than the attempt `before`.
+
+    A million people may have been deferred and mailed since: so many tries are looked at and no more.
+    """
+    if not _has_any(session, edition_id, state):
+        return TroublePage((), None)
+    found: list[Trouble] = []
+    newest = before
+    for tries in _LOOKS:
+        oldest = _oldest_of(session, edition_id, state, newest, tries)
+        found += _troubles(session, edition_id, state, newest, oldest)
+        if len(found) > PAGE:
+            return TroublePage(found[:PAGE], found[PAGE - 1].id)
+        if oldest is None:
+            return TroublePage(found, None)
+        newest = oldest
+    return TroublePage(found, newest)
+
+
+def _has_any(session: Session, edition_id: int, state: DeliveryState) -> bool:
+    counter = getattr(Batch, state.name.lower())
+    return bool(session.scalar(select(exists().where(Batch.edition_id == edition_id, counter > 0))))
+
+
+def _oldest_of(
+    session: Session, edition_id: int, state: DeliveryState, before: int | None, tries: int
+) -> int | None:
+    """With which try a look at so many ends; None: it goes to the very first one."""
+    chosen = select(Attempt.id).where(*_tries_of(edition_id, state, before))
+    return session.scalar(chosen.order_by(Attempt.id.desc()).offset(tries - 1).limit(1))
+
+
+def _tries_of(
+    edition_id: int, state: DeliveryState, before: int | None
+) -> Iterator[ColumnElement[bool]]:
+    """Those after which somebody may be in that state."""
+    yield Attempt.edition_id == edition_id
+    yield Attempt.state.in_(_LAST_TRIES[state])
+    if before is not None:
+        yield Attempt.id < before
+    if state is DeliveryState.DEFERRED:
+        yield exists().where(
+            Deferral.edition_id == Attempt.edition_id,
+            Deferral.subscriber_id == Attempt.subscriber_id,
+        )
+
+
+def _troubles(
+    session: Session,
+    edition_id: int,
+    state: DeliveryState,
+    before: int | None,
+    oldest: int | None,
 ) -> list[Trouble]:
-    """Who is deferred, failed or in doubt, the newest first; those older than the attempt `before`."""
     newer = aliased(Attempt)
     is_last = ~exists().where(
         newer.edition_id == Attempt.edition_id,
@@ -142,12 +212,12 @@ def people_in_trouble(
         .join(Subscriber, Subscriber.id == Attempt.subscriber_id)
         .join(Domain, Domain.id == Subscriber.domain_id)
         .outerjoin(Route, and_(Route.id == Domain.route, Route.id != OTHER))
-        .where(Attempt.edition_id == edition_id, Delivery.state == state, is_last)
+        .where(*_tries_of(edition_id, state, before), Delivery.state == state, is_last)
         .order_by(Attempt.id.desc())
         .limit(PAGE + 1)
     )
-    if before is not None:
-        chosen = chosen.where(Attempt.id < before)
+    if oldest is not None:
+        chosen = chosen.where(Attempt.id >= oldest)
     return [
         Trouble(
             id=attempt.id,

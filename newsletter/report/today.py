@@ -94,19 +94,26 @@ class Desk:
 
 
 def read_desk(
-    session: Session, mailing_lists: Sequence[MailingList], *, zone: tzinfo, now: datetime
+    session: Session,
+    mailing_lists: Sequence[MailingList],
+    *,
+    within: Collection[int] | None,
+    zone: tzinfo,
+    now: datetime,
 ) -> Desk:
-    """Yesterday is the one of `zone`. What is known of editions is asked for once for all of them."""
+    """Yesterday is the one of `zone`. Editions that go to other lists than `within` only keep their
+    slots from being empty. What is known of editions is asked for once for all of them.
+    """
     ids = [each.id for each in mailing_lists]
-    placed = _placed(session, ids, now)
-    before, begun = _begun_yesterday(session, ids, zone, now)
-    newest = newest_editions(session, ids, most=2)
+    placed = _placed(session, ids, within, now)
+    before, begun = _begun_yesterday(session, ids, within, zone, now)
+    newest = newest_editions(session, ids, within=within, most=2)
     editions = _Editions.read(
         session,
         {
             edition.id: edition
             for edition in (
-                *(each.edition for each in placed),
+                *(each.edition for each in placed if each.is_shown),
                 *begun,
                 *(each for found in newest.values() for each in found),
             )
@@ -130,6 +137,7 @@ def read_desk(
                 session,
                 mailing_lists,
                 [[editions.line(each) for each in found] for found in newest.values()],
+                within=within,
                 now=now,
             )
         ),
@@ -143,10 +151,15 @@ class _Placed:
     list_id: int
     edition: Edition
     day: date | None
+    is_shown: bool
 
 
 def _begun_yesterday(
-    session: Session, list_ids: Collection[int], zone: tzinfo, now: datetime
+    session: Session,
+    list_ids: Collection[int],
+    within: Collection[int] | None,
+    zone: tzinfo,
+    now: datetime,
 ) -> tuple[date, Sequence[Edition]]:
     today = now.astimezone(zone).date()
     begin, end = (datetime.combine(day, time(), zone) for day in (today - _DAY, today))
@@ -156,13 +169,16 @@ def _begun_yesterday(
             Edition.started_at >= begin,
             Edition.started_at < end,
             Edition.id.in_(select(EditionList.edition_id).where(EditionList.list_id.in_(list_ids))),
+            Edition.goes_only_to(within),
         )
         .order_by(Edition.started_at)
     )
     return today - _DAY, editions.all()
 
 
-def _placed(session: Session, list_ids: Collection[int], now: datetime) -> list[_Placed]:
+def _placed(
+    session: Session, list_ids: Collection[int], within: Collection[int] | None, now: datetime
+) -> list[_Placed]:
     is_fresh = or_(
         Edition.state.in_(UNDER_WAY),
         and_(Edition.state.in_(BEING_MADE), Edition.created_at >= now - DRAFTS_SINCE),
@@ -173,12 +189,14 @@ def _placed(session: Session, list_ids: Collection[int], now: datetime) -> list[
         and_(Edition.state.in_(BEING_MADE), EditionList.slot_date >= now.date() - _DAY),
     )
     rows = session.execute(
-        select(EditionList.list_id, Edition, EditionList.slot_date)
+        select(EditionList.list_id, Edition, EditionList.slot_date, Edition.goes_only_to(within))
         .join(Edition, Edition.id == EditionList.edition_id)
         .where(EditionList.list_id.in_(list_ids), is_fresh)
         .order_by(Edition.id.desc())
     )
-    return [_Placed(list_id, edition, day) for list_id, edition, day in rows]
+    return [
+        _Placed(list_id, edition, day, bool(is_shown)) for list_id, edition, day, is_shown in rows
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +249,9 @@ def _list_today(
     slots: Mapping[date, SlotToday],
 ) -> ListToday:
     found = [
-        editions.today(each.edition, slots.get(each.day) if each.day else None) for each in placed
+        editions.today(each.edition, slots.get(each.day) if each.day else None)
+        for each in placed
+        if each.is_shown
     ]
     filled = {each.day for each in placed if each.edition.state is not EditionState.CANCELLED}
     empty = [slot for day, slot in sorted(slots.items()) if day not in filled]

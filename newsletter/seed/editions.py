@@ -2,7 +2,6 @@
 
 import math
 import random
-import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -11,14 +10,12 @@ from typing import Any
 from sqlalchemy import case, insert, literal, select, update
 from sqlalchemy.orm import Session
 
-from newsletter.compose.briefing import to_json
 from newsletter.compose.formatting import format_briefing
 from newsletter.models import (
     HOURS,
     NO_BATCH,
     Batch,
     BatchState,
-    CompiledEdition,
     Edition,
     EditionFigures,
     EditionList,
@@ -33,7 +30,7 @@ from newsletter.models import (
     StoryFigures,
     Transport,
 )
-from newsletter.plan.editions import Content, add_edition, content_of, create_edition
+from newsletter.plan.editions import Content, content_of, create_edition
 from newsletter.plan.planner import BATCH
 from newsletter.plan.slots import read_weekdays
 from newsletter.plan.timing import instant_of, rules_of
@@ -102,24 +99,17 @@ def make_editions(
     *,
     settings: Settings,
 ) -> list[int]:
-    """Returns their numbers. Only the first of each list is rendered; the others share its form."""
-    forms: dict[int, int] = {}
+    """Returns their numbers."""
     ids = []
     for each in past:
-        mailing_list, content = lists[each.place], content_for(each.place, each.day)
-        if each.place in forms:
-            edition = add_edition(session, [mailing_list], now=each.at - _WRITTEN_BEFORE)
-            _share_form(session, edition, content, forms[each.place], each.at)
-        else:
-            edition = create_edition(
-                session,
-                content,
-                lists=[mailing_list],
-                settings=settings,
-                created_by=BY,
-                now=each.at - _WRITTEN_BEFORE,
-            )
-            forms[each.place] = edition.id
+        edition = create_edition(
+            session,
+            content_for(each.place, each.day),
+            lists=[lists[each.place]],
+            settings=settings,
+            created_by=BY,
+            now=each.at - _WRITTEN_BEFORE,
+        )
         _mark_sent(session, edition, each, transport)
         ids.append(edition.id)
     session.flush()
@@ -167,36 +157,6 @@ def make_figures(
         "unsubscribes": unsubscribes,
     }
     _add(session, EditionFigures, edition_id, [figures])
-
-
-def _share_form(
-    session: Session, edition: Edition, content: Content, other_id: int, at: datetime
-) -> None:
-    edition.revision = 1
-    session.add(
-        Revision(
-            edition_id=edition.id,
-            number=1,
-            briefing=to_json(content.briefing),
-            source_text=content.source_text,
-            subject=content.subject,
-            preheader=content.preheader,
-            content_hash=secrets.token_hex(32),
-            created_at=at - _WRITTEN_BEFORE,
-            created_by=BY,
-        )
-    )
-    session.flush()
-    for table, columns in (
-        (Link, ["number", "url", "story"]),
-        (CompiledEdition, ["revision", "list_id", "form", "section_bits"]),
-    ):
-        shared = select(literal(edition.id), *(getattr(table, column) for column in columns)).where(
-            table.edition_id == other_id
-        )
-        session.execute(
-            insert(table).from_select(["edition_id", *columns], shared, include_defaults=False)
-        )
 
 
 def _mark_sent(session: Session, edition: Edition, past: Past, transport: Transport) -> None:

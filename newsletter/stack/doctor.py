@@ -8,6 +8,8 @@ import redis
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from newsletter.accounts.people import able_accounts
+from newsletter.accounts.roles import Role
 from newsletter.addresses import parse_address
 from newsletter.db import reading
 from newsletter.deliver import pump
@@ -34,6 +36,7 @@ def examine(settings: Settings, engine: Engine, dns: Dns, *, now: datetime) -> I
     yield from _redis(settings, now)
     if database.health is not Health.OK:
         return  # transports and lists are rows
+    yield _accounts(engine)
     yield from _transports(settings, engine)
     yield from _reverse_names(engine, dns)
     yield from _domains(settings, engine, dns)
@@ -115,6 +118,15 @@ def _recent(subject: str, last_at: datetime | None, now: datetime, remedy: str) 
     if rests > pump.RESTS:
         return wrong(subject, f"It last ran {rests.total_seconds():.0f} s ago.", remedy)
     return fine(subject, f"It ran {max(rests.total_seconds(), 0):.0f} s ago.")
+
+
+def _accounts(engine: Engine) -> Diagnosis:
+    with reading(engine) as session:
+        people = able_accounts(session, Role.VIEWER, ())
+    if not people:
+        remedy = 'Let yourself in: newsletter account create ADDRESS --name "NAME" --admin --link'
+        return doubtful("accounts", "Nobody can sign in to the pages for staff.", remedy)
+    return fine("accounts", f"{len(people)} people can sign in.")
 
 
 def _transports(settings: Settings, engine: Engine) -> Iterator[Diagnosis]:

@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from typing import cast
 
 import redis
-from sqlalchemy import CursorResult, Engine, case, insert, or_, select, update
+from sqlalchemy import Engine, case, insert, or_, select, update
 from sqlalchemy.orm import Session
 
-from newsletter.db import among, insert_or_ignore, reading, transaction, upsert
+from newsletter.db import among, changed, insert_or_ignore, reading, transaction, upsert
 from newsletter.deliver.settling import settle_by_evidence
 from newsletter.errors import InputError
 from newsletter.models import (
@@ -146,13 +146,12 @@ def _write(engine: Engine, batch: _Batch, now: datetime) -> int | None:
 
 def _move_cursor(session: Session, batch: _Batch) -> bool:
     """Also the lock: a second writer waits here until the first has committed."""
-    moved = session.execute(
+    move = (
         update(IngestCursor)
         .where(IngestCursor.stream == EVENT_STREAM, IngestCursor.last_id == batch.after)
         .values(last_id=batch.last_id)
     )
-    assert isinstance(moved, CursorResult)
-    return moved.rowcount == 1
+    return changed(session, move) == 1
 
 
 def _plausible(events: dict[str, ReaderEvent], now: datetime) -> dict[str, ReaderEvent]:

@@ -10,6 +10,7 @@ from starlette.types import ExceptionHandler
 from newsletter.errors import RenderError
 from newsletter.web.deps import DATABASE_AWAY
 from newsletter.web.pages import NO_STORE, page
+from newsletter.web.public.dress import OURS
 from newsletter.web.public.site_words import site_words
 
 logger = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def error_page(
         status=status,
         headers=NO_STORE | (headers or {}),
         words=words,
+        sender=OURS,
         title=title,
         lead=lead,
     )

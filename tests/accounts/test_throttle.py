@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.accounts.throttle import (
     FORGOTTEN_AFTER,
+    PASSKEYS,
     RESETS,
     SIGN_INS,
     Try,
@@ -66,6 +67,14 @@ def test_a_network_is_slowed_down_whatever_account_it_tries(session: Session) ->
     assert sum(begin_try(session, each, now=NOW) is None for each in tries) == 20
     assert begin_try(session, Try("ada@harbour.example", "2001:db8::ffff"), now=NOW) is not None
     assert begin_try(session, Try("ada@harbour.example", "2001:db8:1::1"), now=NOW) is None
+
+
+def test_questions_for_passkeys_count_for_their_network_alone(session: Session) -> None:
+    here, elsewhere = (Try("", ip, PASSKEYS) for ip in ("198.51.100.7", "203.0.113.9"))
+
+    assert knock(session, here, 70) == 60
+    assert knock(session, elsewhere, 1) == 1
+    assert knock(session, ADA, 1) == 1, "passwords have limits of their own"
 
 
 def test_what_was_right_gives_the_account_all_its_tries_back(session: Session) -> None:

@@ -343,3 +343,20 @@ def test_s12_a_name_is_refused_or_becomes_one_line_that_stays_as_it_is(text: str
     assert not CONTROL_CHARACTER.search(name)
     assert len(name) <= 200
     assert read_line("name", name, longest=200, may_be_empty=True) == name
+
+
+@pytest.mark.parametrize("store", ["postgresql"])  # SQLite lets one write at a time from the start
+def test_what_another_changed_after_the_person_was_read_stays(engine: Engine) -> None:
+    with transaction(engine) as session:
+        for key in ("team", "desk"):
+            add_attribute(session, key, AttributeKind.TEXT, label=key, now=NOW)
+        number = ada(session).id
+
+    with transaction(engine) as late:
+        seen = late.get_one(Subscriber, number)
+        with transaction(engine) as other:
+            team: SubscriberChanges = {"attributes": {"team": "red"}}
+            edit_subscriber(other, number, team, origin=EDITOR, now=NOW)
+        edit_subscriber(late, number, {"attributes": {"desk": "7"}}, origin=EDITOR, now=NOW)
+
+    assert seen.attributes == {"team": "red", "desk": "7"}

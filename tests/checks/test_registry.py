@@ -143,6 +143,24 @@ def test_ordinary_words_are_no_placeholders(words: str) -> None:
     assert "placeholder-left" not in {code for code, _ in found(draft_of(story(headline=words)))}
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["https://ko.example/%EA%B0%80%EB%82%98", "https://zh.example/%E5%AD%90A%E4%BA%BA", "?a=%DF%FF"],
+)
+def test_letters_of_other_alphabets_in_an_address_are_no_placeholders(address: str) -> None:
+    codes = {code for code, _ in found(draft_of(linked(address)))}
+
+    assert "placeholder-left" not in codes
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["{% if %}", "[[NAME]]", "*|NAME|*", "%NAME%", "%%FIRST_NAME%%", "see image_link", "TK", "XXX"],
+)
+def test_what_templates_leave_behind_is_found(words: str) -> None:
+    assert ("placeholder-left", "error") in found(draft_of(story(headline=f"Good, {words}.")))
+
+
 def test_a_placeholder_image_does_not_block_the_sending() -> None:
     draft = draft_of(story(images=(Image("image_link", "Financial Associated Press"),)))
 

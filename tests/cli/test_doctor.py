@@ -11,13 +11,14 @@ import redis as redis_client
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
+from newsletter.accounts.people import Rights, create_account
 from newsletter.cli import dkim, doctor
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
 from newsletter.deliver.dkim_keys import dns_record, signing_key
 from newsletter.devmail.peer import DevMail
 from newsletter.errors import InputError
-from newsletter.models import DkimKey, Security, Transport
+from newsletter.models import DkimKey, Role, Security, Transport
 from newsletter.queue import Queue
 from newsletter.redis import BEAT_RANG, PUMP_TURNED, SERVED
 from newsletter.settings import get_settings
@@ -69,6 +70,14 @@ def make_key(selector: str) -> list[str]:
         return ["\t".join(dns_record(signing_key(key)).strings)]
 
 
+def let_somebody_in() -> None:
+    with transaction() as session:
+        account = create_account(
+            session, "ada@harbour.example", "Ada", Rights(Role.ADMIN), by="ed", now=utc_now()
+        )
+        account.joined_at = utc_now()
+
+
 def examine(nameserver: str, *arguments: str) -> Result:
     return CliRunner().invoke(doctor.command, ["--nameserver", nameserver, *arguments])
 
@@ -79,6 +88,7 @@ def healths(result: Result) -> dict[str, str]:
 
 def test_a_sound_installation_has_no_errors(redis: "redis_client.Redis", smtpd: DevMail) -> None:
     turn_pump(redis)
+    let_somebody_in()
     add_list(get_engine())
     add_transport(get_engine(), smtpd.port)
     zone = {**PUBLISHED, "s1._domainkey.harbour.example": make_key("s1")}
@@ -94,6 +104,7 @@ def test_a_sound_installation_has_no_errors(redis: "redis_client.Redis", smtpd: 
         "beat": "ok",
         "pump": "ok",
         **SERVED_QUEUES,
+        "accounts": "ok",
         "transport devmail": "ok",
         "PTR of 127.0.0.1": "warning",
         "SPF of mail.harbour.example": "ok",
@@ -118,6 +129,8 @@ def test_every_error_says_what_to_do(redis: "redis_client.Redis") -> None:
     assert "error    transport devmail: cannot connect to 127.0.0.1" in result.output
     assert "error    SPF of mail.harbour.example: There is no record." in result.output
     assert 'Publish at _dmarc.harbour.example: "v=DMARC1; p=none"' in result.output
+    assert "warning  accounts: Nobody can sign in" in result.output
+    assert 'newsletter account create ADDRESS --name "NAME" --admin --link' in result.output
     assert "Publish exactly this: s1._domainkey.harbour.example. IN TXT" in result.output
 
 

@@ -7,14 +7,24 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import update
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from newsletter.cli import alarm, edition, slot
 from newsletter.clock import utc_now
-from newsletter.db import get_engine, transaction
+from newsletter.db import get_engine, reading, transaction
 from newsletter.errors import InputError, NotFoundError
-from newsletter.models import EditionState, MailingList, Tracking
+from newsletter.models import (
+    AuditEntry,
+    Edition,
+    EditionState,
+    InstallationSetting,
+    MailingList,
+    Tracking,
+)
 from newsletter.plan.alarms import raise_alarms
+from newsletter.plan.counting import count_audience
+from newsletter.plan.hourly_cap import CapReached
 from tests.newsroom import (
     add_list,
     add_readers,
@@ -88,6 +98,65 @@ def test_without_a_time_it_is_sent_at_once(edition_id: int) -> None:
 
     assert "is being sent" in sent.output
     assert state_of(edition_id) is EditionState.SENDING
+
+
+@pytest.fixture
+def large_edition_id(edition_id: int) -> int:
+    """To more people than may be mailed without saying how many."""
+    with transaction(get_engine()) as session:
+        edition = session.get_one(Edition, edition_id)
+        count_audience(session, edition, now=utc_now())
+        set_up(session, "confirm_above", 1)
+    return edition_id
+
+
+def set_up(session: Session, name: str, value: int) -> None:
+    session.merge(
+        InstallationSetting(name=name, value=value, changed_at=utc_now(), changed_by="Ada")
+    )
+
+
+def audited() -> list[str]:
+    with reading() as session:
+        return list(session.scalars(select(AuditEntry.action).order_by(AuditEntry.id)))
+
+
+def test_a_large_one_asks_for_its_number_and_can_be_pulled_back(large_edition_id: int) -> None:
+    """S-31."""
+    asked = CliRunner().invoke(edition.command, ["send", str(large_edition_id)], input="2\n")
+    held = state_of(large_edition_id)
+    pulled_back = newsletter_edition("unschedule", large_edition_id)
+
+    assert "It goes to 2 people. Type that number to send it" in asked.stderr
+    assert f"pull it back: newsletter edition unschedule {large_edition_id}" in asked.stdout
+    assert held is EditionState.SCHEDULED
+    assert pulled_back.exit_code == 0
+    assert state_of(large_edition_id) is EditionState.APPROVED
+    assert audited() == ["edition sent", "edition pulled back"]
+
+
+def test_a_script_says_the_number_in_advance(large_edition_id: int) -> None:
+    wrong = newsletter_edition("send", large_edition_id, "--yes-to", 3)
+    silent = newsletter_edition("send", large_edition_id)
+    right = newsletter_edition("send", large_edition_id, "--yes-to", 2)
+
+    assert isinstance(wrong.exception, InputError)
+    assert (silent.exit_code, "--yes-to 2" in silent.stderr) == (1, True)
+    assert right.exit_code == 0
+    assert "It goes to" not in right.stderr
+    assert state_of(large_edition_id) is EditionState.SCHEDULED
+
+
+def test_what_is_more_than_an_hour_s_cap_is_refused_and_noted(large_edition_id: int) -> None:
+    """S-31."""
+    with transaction(get_engine()) as session:
+        set_up(session, "admins_an_hour", 1)
+
+    refused = newsletter_edition("send", large_edition_id, "--yes-to", 2)
+
+    assert isinstance(refused.exception, CapReached)
+    assert state_of(large_edition_id) is EditionState.APPROVED
+    assert audited() == ["sending refused"]
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_letter_is_signed_as_if_it_had_been_read_again(briefing: Briefing, nam
     assembler = Assembler(make_compiled(briefing), TOKENS)
     letter = assembler.letter(make_recipient(name), date=MORNING)
 
-    signed = Signer(both_keys()).sign_letter(letter, at=MORNING)
+    signed = b"".join(Signer(both_keys()).sign_letter(letter, at=MORNING))
 
     assert signed == Signer(both_keys()).sign(letter.content, at=MORNING)
     assert verdicts(signed, published()) == [True, True]
@@ -150,7 +150,7 @@ def test_a_letter_is_signed_as_if_it_had_been_read_again(briefing: Briefing, nam
 def test_a_letter_without_keys_leaves_as_it_was_made() -> None:
     letter = Assembler(make_compiled(), TOKENS).letter(make_recipient(), date=MORNING)
 
-    assert Signer(()).sign_letter(letter, at=MORNING) == letter.content
+    assert b"".join(Signer(()).sign_letter(letter, at=MORNING)) == letter.content
 
 
 def test_the_message_itself_stays_as_it_is() -> None:

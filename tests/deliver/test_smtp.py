@@ -28,10 +28,10 @@ from newsletter.deliver.smtp import (
     ConnectionLost,
     Endpoint,
     Envelope,
-    Parcel,
     SmtpConnection,
     TransportRefused,
 )
+from newsletter.deliver.wire import parcel_of
 from newsletter.devmail import script
 from newsletter.devmail.peer import DevMail, running_devmail
 from newsletter.devmail.script import Close, Endless, Extra, Half, Phase, Rule, Script, Withhold
@@ -786,7 +786,7 @@ def test_idle_connections_are_used_again_and_dead_ones_are_not() -> None:
             connections.give_back(first, most_messages=10)
             second = await connections.take(where)
             assert second is not first
-            await send_single(second, Parcel(ADA, LETTER), before_content=lambda: None)
+            await send_single(second, parcel_of(ADA, LETTER), before_content=lambda: None)
             connections.give_back(second, most_messages=1)
             third = await connections.take(where)
             assert third is not second

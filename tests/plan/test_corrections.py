@@ -1,16 +1,19 @@
 """Corrections of an edition that is being sent: beside it until approved, and links that never move."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select
 
-from newsletter.compose.briefing import Briefing, Section, Span, Story
+from newsletter.compose.anchors import Anchor
+from newsletter.compose.briefing import Briefing, KeyPoint, Section, Span, Story
 from newsletter.db import reading, transaction
 from newsletter.errors import StateError
-from newsletter.models import Edition, EditionState, Link, MailingList, Revision
+from newsletter.models import Edition, EditionState, Link, LinkFigures, MailingList, Revision
 from newsletter.plan import schedule
+from newsletter.plan.anchors import stories_of
 from newsletter.plan.approval import RefusedApproval, approve_edition
 from newsletter.plan.editions import (
     compiled_of,
@@ -20,6 +23,8 @@ from newsletter.plan.editions import (
     drop_correction,
     revise_edition,
 )
+from newsletter.render.compiled import edition_page
+from newsletter.report.figures import link_counts, story_counts
 from newsletter.settings import Settings
 from tests.newsroom import (
     MORNING,
@@ -107,6 +112,20 @@ def numbers(engine: Engine, edition_id: int) -> dict[str, int]:
     return {link.url.rpartition("/")[2]: link.number for link in marks}
 
 
+def anchors(engine: Engine, edition_id: int, revision: int) -> dict[str, Anchor]:
+    """By the story's headline."""
+    with reading(engine) as session:
+        known = stories_of(session.get_one(Revision, (edition_id, revision)))
+    return {each.story.headline: each.anchor for each in known}
+
+
+def page(engine: Engine, edition_id: int) -> str:
+    """The newest revision as it stands on the web."""
+    with reading(engine) as session:
+        compiled = compiled_of(session, session.get_one(Edition, edition_id), list_id=1)
+    return edition_page(compiled)
+
+
 def targets(engine: Engine, edition_id: int) -> dict[int, str]:
     with reading(engine) as session:
         rows = session.execute(select(Link.number, Link.url).where(Link.edition_id == edition_id))
@@ -142,6 +161,72 @@ def test_a_link_that_stays_keeps_its_number_and_a_new_one_gets_a_new_number(
     assert (after["a"], after["c"]) == (before["a"], before["c"])
     assert after["new"] not in out
     assert targets(engine, edition_id).items() >= out.items()
+
+
+def test_an_address_leads_to_the_same_story_after_a_correction_that_moves_it(
+    engine: Engine, settings: Settings, edition_id: int
+) -> None:
+    correct(engine, settings, edition_id, linking("c", "a"))
+    approve(engine, settings, edition_id)
+    fixed = replace(linking("b", "c"), key_points=(KeyPoint("Of the second.", 2),))
+    correct(engine, settings, edition_id, fixed)
+
+    out, back = anchors(engine, edition_id, 1), anchors(engine, edition_id, 3)
+    assert out["Story c of the port"] == Anchor(3, "story-c-of-the-port")
+    assert back == {each: out[each] for each in ("Story b of the port", "Story c of the port")}
+    html = page(engine, edition_id)
+    assert re.findall(r'<td [^>]*id="([^"]*)"', html) == [each.name for each in back.values()]
+    assert '#story-c-of-the-port"' in html
+
+
+def test_a_draft_s_names_follow_its_headlines_until_it_is_approved(
+    engine: Engine, settings: Settings
+) -> None:
+    edition_id = draft(engine, settings, linking("a", "b"))
+    first = linking("a", "b").sections[0].stories[0]
+    renamed = replace(linking(), sections=(Section("Port", (replace(first, headline="Rain"),)),))
+
+    with transaction(engine) as session:
+        revise_edition(
+            session,
+            edition_id,
+            content_of(renamed, "as written"),
+            settings=settings,
+            revised_by="Ed",
+            now=MORNING,
+        )
+
+    assert anchors(engine, edition_id, 2) == {"Rain": Anchor(1, "rain")}
+
+
+def test_what_was_compiled_before_stories_had_names_is_found_by_its_positions_for_good(
+    engine: Engine, settings: Settings, edition_id: int
+) -> None:
+    with transaction(engine) as session:
+        session.get_one(Revision, (edition_id, 1)).anchors = []
+
+    correct(engine, settings, edition_id, linking("c", "a"))
+
+    html = page(engine, edition_id)
+    assert re.findall(r'<td [^>]*id="([^"]*)"', html) == ["story-3", "story-1"]
+
+
+def test_a_moved_story_s_readers_are_counted_for_it(
+    engine: Engine, settings: Settings, edition_id: int
+) -> None:
+    link = numbers(engine, edition_id)["c"]
+    correct(engine, settings, edition_id, linking("c", "new"))
+    approve(engine, settings, edition_id)
+
+    with transaction(engine) as session:
+        session.add(LinkFigures(edition_id=edition_id, number=link, clicks=7))
+        edition = session.get_one(Edition, edition_id)
+        counted = story_counts(session, edition, link_counts(session, edition_id))
+
+    assert [(each.headline, each.clicks) for each in counted[:2]] == [
+        ("Story c of the port", 7),
+        ("Story new of the port", 0),
+    ]
 
 
 def test_two_links_to_one_place_have_a_number_each_and_keep_both(

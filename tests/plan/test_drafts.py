@@ -12,7 +12,14 @@ from newsletter.compose.content import DraftContent
 from newsletter.compose.tidy import tidy
 from newsletter.db import reading, transaction
 from newsletter.errors import InputError, NotFoundError, StateError
-from newsletter.models import EditionState, MailingList, Revision, Wave, WorkingDraft
+from newsletter.models import (
+    Edition,
+    EditionState,
+    MailingList,
+    Revision,
+    Wave,
+    WorkingDraft,
+)
 from newsletter.plan import schedule
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.drafts import (
@@ -382,3 +389,37 @@ def test_a_subject_that_no_mail_can_have_is_refused(engine: Engine) -> None:
 def test_there_is_no_draft_of_no_edition(engine: Engine) -> None:
     with reading(engine) as session, pytest.raises(NotFoundError, match="no edition 99"):
         draft_of(session, 99)
+
+
+@pytest.mark.parametrize("store", ["postgresql"])  # SQLite lets one write at a time from the start
+def test_who_read_the_draft_before_another_saved_overwrites_nothing(engine: Engine) -> None:
+    edition_id = opened(engine)
+
+    with transaction(engine) as late:
+        draft = draft_of(late, edition_id)
+        save(engine, edition_id, titled("By Bo"), based_on=draft.version)
+        saved = save_draft(
+            late, edition_id, titled("By Cy"), based_on=draft.version, by="Cy", now=LATER
+        )
+
+    assert isinstance(saved, Conflict)
+    with reading(engine) as session:
+        assert draft_of(session, edition_id).content.briefing.title == "By Bo"
+
+
+@pytest.mark.parametrize("store", ["postgresql"])
+def test_an_approval_that_came_after_the_edition_was_read_is_void_too(
+    engine: Engine, settings: Settings
+) -> None:
+    add_transport(engine, 25)
+    edition_id = opened(engine)
+
+    with transaction(engine) as late:
+        seen = late.get_one(Edition, edition_id)
+        approve(engine, settings, edition_id)
+        saved = save_draft(late, edition_id, titled("Not that"), based_on=1, by="Cy", now=LATER)
+
+    assert isinstance(saved, Saved)
+    assert saved.voids
+    assert seen.state is EditionState.DRAFT
+    assert edition_of(engine, edition_id).state is EditionState.DRAFT

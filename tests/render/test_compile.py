@@ -2,6 +2,7 @@ import datetime
 import re
 import zlib
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -19,6 +20,9 @@ from tests.render.factory import (
 )
 
 PAGE = "https://news.example.org/e/Xk3v9QpL"
+BUYBACKS = "bytedance-starts-a-new-round-of-buybacks-prices-rise"
+XPENG = "xpeng-requires-dealers-to-stock"
+LIU = "liu-chuanzhi-passes-away-at-92"
 
 
 def only_story(**fields: object) -> Section:
@@ -29,12 +33,12 @@ def test_links_are_numbered_in_the_order_of_the_page() -> None:
     compiled = make_compiled()
 
     assert compiled.links == (
-        Link(1, f"{PAGE}#story-1", 1),
-        Link(2, f"{PAGE}#story-3", 3),
+        Link(1, f"{PAGE}#{BUYBACKS}", 1),
+        Link(2, f"{PAGE}#{LIU}", 3),
         Link(3, "https://jiemian.example/a?b=1&c=2", 1),
         Link(4, "https://jiemian.example/a?b=1&c=2", 1),
-        Link(5, f"{PAGE}#story-2", 2),
-        Link(6, f"{PAGE}#story-3", 3),
+        Link(5, f"{PAGE}#{XPENG}", 2),
+        Link(6, f"{PAGE}#{LIU}", 3),
     )
     assert [slot for slot in compiled.html.slots if slot.startswith("link")] == [
         link_slot(number) for number in range(1, 7)
@@ -44,7 +48,17 @@ def test_links_are_numbered_in_the_order_of_the_page() -> None:
 def test_every_story_is_an_anchor() -> None:
     html = make_compiled().html.fill(lambda slot: slot)
 
-    assert re.findall(r'id="story-(\d+)"', html) == ["1", "2", "3"]
+    assert re.findall(r'id="([^"]+)"', html) == [BUYBACKS, XPENG, LIU]
+
+
+def test_an_anchor_in_another_script_is_written_out_in_the_page_and_encoded_in_addresses() -> None:
+    compiled = make_compiled(make_chinese_briefing())
+
+    page = edition_page(compiled)
+
+    assert 'id="字节跳动启动新一轮期权回购"' in page
+    assert f'href="{PAGE}#{quote("字节跳动启动新一轮期权回购")}"' in page
+    assert all(link.url.isascii() for link in compiled.links)
 
 
 def test_a_tracked_link_is_the_click_token_and_its_number() -> None:
@@ -156,7 +170,7 @@ def test_the_web_page_tracks_nobody_and_greets_nobody() -> None:
     assert "You get this because" not in page
     assert "View in browser" not in page
     assert 'href="https://jiemian.example/a?b=1&amp;c=2"' in page
-    assert f'href="{PAGE}#story-3"' in page
+    assert f'href="{PAGE}#{LIU}"' in page
     assert "1 Press Lane" in page
     assert "mail-only" not in page
 

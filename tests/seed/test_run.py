@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from html import unescape
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -12,6 +13,7 @@ from newsletter.audience.suppression import is_suppressed
 from newsletter.db import transaction
 from newsletter.errors import StateError
 from newsletter.models import (
+    CompiledEdition,
     Delivery,
     Edition,
     EditionState,
@@ -21,6 +23,7 @@ from newsletter.models import (
     Subscriber,
 )
 from newsletter.plan.editions import briefing_of, newest_revision
+from newsletter.render.compiled import Compiled, edition_page
 from newsletter.report.counting import counted
 from newsletter.report.editions import edition_statuses
 from newsletter.report.recount import check_figures
@@ -98,6 +101,19 @@ def test_editions_say_something_and_two_are_being_made(seeded: Engine) -> None:
     assert all(each.state is EditionState.SENT for each in editions[:-2])
     assert len({each.title for each in briefings}) > EDITIONS // 2
     assert all(len(list(each.stories)) == 12 for each in briefings)
+
+
+def test_the_page_of_an_edition_says_what_the_edition_is_called(seeded: Engine) -> None:
+    with Session(seeded) as session:
+        editions = session.scalars(select(Edition).order_by(Edition.id)).all()
+        titles = {each.id: newest_revision(session, each).subject for each in editions}
+        forms = session.execute(select(CompiledEdition.edition_id, CompiledEdition.form)).all()
+
+    pages = {edition_id: edition_page(Compiled.from_bytes(form)) for edition_id, form in forms}
+
+    assert pages.keys() == titles.keys()
+    for edition_id, page in pages.items():
+        assert f"<title>{titles[edition_id]}</title>" in unescape(page)
 
 
 def test_a_database_that_holds_something_is_left_alone(engine: Engine) -> None:

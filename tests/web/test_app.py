@@ -1,6 +1,5 @@
 """What holds for every page, the edition's own page, and health."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from newsletter.tokens import SubscriptionRef
 from newsletter.web.app import create_app
 from tests.conftest import STORES
 from tests.render.factory import make_compiled
-from tests.track.people import PUBLIC_ID, Morning, mailed_morning
+from tests.track.people import PUBLIC_ID, Morning
 from tests.web.served import settings_for, tokens
 
 
@@ -26,18 +25,6 @@ from tests.web.served import settings_for, tokens
 def store() -> str:
     """Most of what a page does is the same on both; tests that ask for both say so."""
     return "sqlite"
-
-
-@pytest.fixture
-def morning(engine: Engine) -> Morning:
-    return mailed_morning(engine)
-
-
-@pytest.fixture
-def client(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[TestClient]:
-    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
-    with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
-        yield client
 
 
 def publish(engine: Engine, morning: Morning, *, form: bytes | None = None) -> None:

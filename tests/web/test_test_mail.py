@@ -29,11 +29,6 @@ def store() -> str:
     return "sqlite"
 
 
-@pytest.fixture
-def morning(engine: Engine) -> Morning:
-    return mailed_morning(engine)
-
-
 @contextmanager
 def running(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[TestClient]:
     # An engine of its own: closing the application disposes of it.

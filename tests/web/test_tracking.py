@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from newsletter.tokens import Purpose
 from newsletter.track.writer import write_events
 from newsletter.web.app import create_app
 from tests.conftest import STORES
-from tests.track.people import STORY, Morning, edition_figures, mailed_morning
+from tests.track.people import STORY, Morning, edition_figures
 from tests.web.served import settings_for, tokens
 
 
@@ -22,18 +21,6 @@ from tests.web.served import settings_for, tokens
 def store() -> str:
     """Most of what a page does is the same on both; tests that ask for both say so."""
     return "sqlite"
-
-
-@pytest.fixture
-def morning(engine: Engine) -> Morning:
-    return mailed_morning(engine)
-
-
-@pytest.fixture
-def client(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[TestClient]:
-    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
-    with TestClient(app, follow_redirects=False) as client:
-        yield client
 
 
 def pixel(morning: Morning, subscriber_id: int) -> str:

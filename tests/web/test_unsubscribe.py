@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,18 +31,6 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 def store() -> str:
     """Most of what a page does is the same on both; tests that ask for both say so."""
     return "sqlite"
-
-
-@pytest.fixture
-def morning(engine: Engine) -> Morning:
-    return mailed_morning(engine)
-
-
-@pytest.fixture
-def client(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[TestClient]:
-    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
-    with TestClient(app, follow_redirects=False) as client:
-        yield client
 
 
 def ada_link(morning: Morning) -> str:

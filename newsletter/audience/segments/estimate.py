@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, CursorResult, Engine, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, case, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from newsletter.audience.segments.query import Segmented, segmented
-from newsletter.db import among, reading, transaction
+from newsletter.db import among, changed, locked, reading, transaction
 from newsletter.models import SegmentCount, Subscriber
 
 SAMPLE = 8_000
@@ -76,7 +76,7 @@ def some_people(session: Session, segment: Segmented, *, limit: int) -> list[Sub
 def ask_for_count(session: Session, segment_id: int, definition: str, *, now: datetime) -> None:
     """Have everybody counted, from the beginning even if a count is under way."""
     _, last = _range(session)
-    row = session.get(SegmentCount, segment_id, with_for_update=True)
+    row = locked(session, SegmentCount, segment_id)
     if row is None:
         row = SegmentCount(segment_id=segment_id, token=0)
         session.add(row)
@@ -146,7 +146,8 @@ def _move(
     engine: Engine, row: SegmentCount, cursor: int, people: int, now: datetime, *, is_over: bool
 ) -> bool:
     with transaction(engine) as session:
-        moved = session.execute(
+        moved = changed(
+            session,
             update(SegmentCount)
             .where(
                 SegmentCount.segment_id == row.segment_id,
@@ -158,11 +159,9 @@ def _move(
                 people=SegmentCount.people + people,
                 alive_at=now,
                 ended_at=now if is_over else None,
-            )
-            .execution_options(synchronize_session=False)
+            ),
         )
-    assert isinstance(moved, CursorResult)
-    return moved.rowcount == 1
+    return moved == 1
 
 
 def _people_of_slice(session: Session, row: SegmentCount) -> int:

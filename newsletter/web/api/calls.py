@@ -15,18 +15,20 @@ from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 
+from newsletter.accounts.acting import act_as
 from newsletter.accounts.answers import (
     Repeatable,
     begin_once,
     find_answer,
     keep_answer,
 )
+from newsletter.accounts.sessions import identity_of
 from newsletter.audience.history import Origin
 from newsletter.audience.lists import all_lists
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.errors import NotFoundError
-from newsletter.models import ApiAnswer, ChangeCause, MailingList
+from newsletter.models import Account, ApiAnswer, ChangeCause, MailingList
 from newsletter.web.api.body import body_of
 from newsletter.web.api.guard import Caller, caller_of
 from newsletter.web.api.problems import NOT_HERE, RefusedError
@@ -108,6 +110,9 @@ class Call:
     def write(self, work: Callable[[Session], Outcome]) -> Response:
         """Do `work` and remember its answer in one transaction, or give the remembered answer."""
         with transaction(self.engine) as session:
+            if self.caller.account_id is not None:
+                account = session.get_one(Account, self.caller.account_id)
+                act_as(session, identity_of(session, account))
             if self._repeatable is None:
                 return _response(work(session))
             write = self._repeatable()

@@ -22,7 +22,7 @@ from newsletter.web.api.body import JsonRoute
 from newsletter.web.api.calls import Call, Outcome, may_read, may_write, one
 from newsletter.web.api.fields import SlugInPath
 from newsletter.web.api.pages import Cursor, Limit, Page, number_in, paged
-from newsletter.web.api.subscribers import SubscriberShown, shown
+from newsletter.web.api.subscriber_shapes import SubscriberShown, shown
 
 router = APIRouter(prefix="/lists", tags=["privacy"], route_class=JsonRoute)
 retention = APIRouter(prefix="/retention", tags=["privacy"], route_class=JsonRoute)

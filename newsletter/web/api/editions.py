@@ -24,10 +24,11 @@ from newsletter.compose.content import LONGEST_SUBJECT, DraftContent
 from newsletter.compose.findings import Finding, Severity
 from newsletter.compose.formatting import format_briefing
 from newsletter.compose.parser import read_briefing
+from newsletter.db import transaction
 from newsletter.deliver.test_sends import request_test
 from newsletter.errors import NotFoundError
 from newsletter.models import DeliveryState, Edition, EditionState, Past, Reason
-from newsletter.plan import schedule
+from newsletter.plan import dispatch, schedule
 from newsletter.plan.approval import (
     approve_edition,
     blocking,
@@ -35,7 +36,6 @@ from newsletter.plan.approval import (
     hash_to_approve,
     withdraw_approval,
 )
-from newsletter.plan.caution import caution_for, require_number
 from newsletter.plan.drafts import (
     Conflict,
     Draft,
@@ -45,6 +45,7 @@ from newsletter.plan.drafts import (
     save_draft,
 )
 from newsletter.plan.editions import drop_correction
+from newsletter.plan.hourly_cap import CapReached
 from newsletter.plan.marks import note_test
 from newsletter.plan.review import submit_edition
 from newsletter.plan.stored import lists_of
@@ -240,18 +241,14 @@ def list_editions(
 ) -> Response:
     """The newest first. A key for certain lists sees what goes to these alone."""
     before = number_in(cursor)
-    chosen = select(Edition).order_by(Edition.id.desc())
+    is_visible = Edition.goes_only_to(call.caller.list_ids)
+    chosen = select(Edition).where(is_visible).order_by(Edition.id.desc()).limit(limit + 1)
     if state is not None:
         chosen = chosen.where(Edition.state == state)
+    if before is not None:
+        chosen = chosen.where(Edition.id < before)
     with call.reading() as session:
-        found: list[Edition] = []
-        while len(found) <= limit:
-            here = chosen if before is None else chosen.where(Edition.id < before)
-            rows = session.scalars(here.limit(limit + 1)).all()
-            found += [each for each in rows if _may_see(call, session, each)]
-            if len(rows) <= limit:
-                break
-            before = rows[-1].id
+        found = list(session.scalars(chosen))
         items = _shown(session, found[:limit])
     return paged(request, items, items[-1].id if len(found) > limit else None)
 
@@ -398,16 +395,26 @@ def take_back_approval(call: Approver, edition_id: NumberInPath) -> Response:
 
 @router.post("/{edition_id}/schedule", status_code=201, response_model=EditionShown)
 def set_schedule(call: Sender, edition_id: NumberInPath, body: _Schedule) -> Response:
-    """Send an approved edition: now, at an instant, or at a local time in every reader's zone."""
+    """Send an approved edition: now, at an instant, or at a local time in every reader's zone.
+
+    A large sending begins a moment later, and can be taken back until then. 409 if the hour's cap of
+    the key's owner has no room for it, with the time from which on it has.
+    """
 
     def work(session: Session) -> Outcome:
         edition = _edition(call, session, edition_id)
-        _begin(session, edition, body, call.now)
-        _audit(call, session, "edition sent", edition_id, how=body.when)
+        typed = "" if body.people is None else str(body.people)
+        caution = dispatch.send_edition(session, edition_id, _when(body), typed=typed, now=call.now)
+        _audit(call, session, "edition sent", edition_id, how=body.when, people=caution.people)
         session.refresh(edition)
         return Outcome(_shown(session, [edition])[0], 201)
 
-    return call.write(work)
+    try:
+        return call.write(work)
+    except CapReached as error:
+        with transaction(call.engine) as session:
+            _audit(call, session, "sending refused", edition_id, why=str(error))
+        raise
 
 
 @router.delete("/{edition_id}/schedule", status_code=204, response_class=Response)
@@ -526,27 +533,18 @@ def _audit(call: Call, session: Session, action: str, edition_id: int, **details
     )
 
 
-def _begin(session: Session, edition: Edition, asked: _Schedule, now: datetime) -> None:
-    caution = caution_for(session, edition.id)
-    require_number(caution, str(asked.people or ""))
+def _when(asked: _Schedule) -> dispatch.When:
     match asked:
         case Now():
-            if caution.cool_off:
-                schedule.send_soon(session, edition.id, now=now, cool_off=caution.cool_off)
-            else:
-                schedule.send_now(session, edition.id, now=now)
+            return dispatch.AtOnce()
         case AtInstant():
-            hours = timedelta(hours=asked.deadline_hours)
-            schedule.send_at(session, edition.id, asked.at, now=now, deadline=hours)
+            return dispatch.AtInstant(asked.at, timedelta(hours=asked.deadline_hours))
         case AtLocalTime():
-            schedule.send_local(
-                session,
-                edition.id,
+            return dispatch.AtLocalTime(
                 read_date("day", asked.day),
                 read_time("time", asked.time),
-                past=asked.past,
-                now=now,
-                deadline=timedelta(hours=asked.deadline_hours),
+                asked.past,
+                timedelta(hours=asked.deadline_hours),
             )
 
 

@@ -15,7 +15,7 @@ from newsletter.web.api.body import JsonRoute
 from newsletter.web.api.calls import Call, may_read
 from newsletter.web.api.fields import KeyInPath, SlugInPath
 from newsletter.web.api.files import as_text, download
-from newsletter.web.api.subscribers import Status
+from newsletter.web.api.subscriber_shapes import Status
 
 router = APIRouter(tags=["exports"], route_class=JsonRoute)
 

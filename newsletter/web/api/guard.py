@@ -30,6 +30,8 @@ class Caller:
     name: str
     made_by: str
     """Who made the key."""
+    account_id: int | None
+    """Theirs; None: it was made on the command line."""
     scopes: frozenset[str]
     list_ids: frozenset[int] | None
     """None: every list."""
@@ -91,6 +93,7 @@ class Guard:
             prefix=row.prefix,
             name=row.name,
             made_by=row.created_by,
+            account_id=row.created_by_account,
             scopes=frozenset(row.scopes),
             list_ids=frozenset(row.list_ids) if row.is_narrowed else None,
             digest_key=hashlib.sha256(b"request:" + token.encode()).digest(),

@@ -32,7 +32,7 @@ from newsletter.web.api.body import JsonRoute
 from newsletter.web.api.calls import Call, Outcome, may_change, may_read, may_write, one
 from newsletter.web.api.fields import STRICT, Body, Key, KeyInPath, Line
 from newsletter.web.api.pages import Cursor, Limit, Page, number_in, paged, text_in
-from newsletter.web.api.subscribers import SubscriberShown, shown
+from newsletter.web.api.subscriber_shapes import SubscriberShown, shown
 
 router = APIRouter(prefix="/segments", tags=["segments"], route_class=JsonRoute)
 

@@ -12,7 +12,12 @@ from starlette.responses import Response
 
 from newsletter.accounts.scopes import Scope
 from newsletter.addresses import parse_address
-from newsletter.audience.suppression import list_suppressions, suppress, suppressions_of
+from newsletter.audience.suppression import (
+    SoughtSuppressions,
+    list_suppressions,
+    suppress,
+    suppressions_of,
+)
 from newsletter.audience.suppression_export import write_csv
 from newsletter.audience.suppression_import import import_suppressions
 from newsletter.audience.suppression_lifting import (
@@ -145,8 +150,10 @@ def list_entries(
             call.require_every_list()
         page = list_suppressions(
             session,
-            list_id=call.list_called(session, slug).id if slug is not None else None,
-            reason=reason,
+            SoughtSuppressions(
+                list_id=call.list_called(session, slug).id if slug is not None else None,
+                reason=reason,
+            ),
             after=text_in(cursor),
             limit=limit,
         )

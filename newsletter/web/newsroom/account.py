@@ -69,6 +69,15 @@ def change_profile(visit: Visit) -> Response:
     return visit.go(PAGE, "Your name and time zone are saved.")
 
 
+def choose_mail(visit: Visit) -> Response:
+    own = _own(visit)
+    own.wants_review_mail = visit.form.has("review_mail")
+    visit.audit("review mail chosen", wanted=own.wants_review_mail)
+    if own.wants_review_mail:
+        return visit.go(PAGE, "You are mailed when a review is asked of you, or yours has ended.")
+    return visit.go(PAGE, "You get no mail about reviews any more.")
+
+
 def password(visit: Visit) -> Response:
     return visit.page("account/password.html", account=_own(visit), refused=None, error=None)
 
@@ -347,6 +356,7 @@ def _said(error: InputError | None) -> str | None:
 SCREENS = (
     Screen(PAGE, get=account),
     Screen("/account/profile", post=change_profile),
+    Screen("/account/mail", post=choose_mail),
     Screen("/account/password", get=password, post=change_password),
     Screen(SET_UP_SECOND, get=second_factor, is_unfinished=True),
     Screen("/account/app", get=app, post=confirm_app, is_unfinished=True),

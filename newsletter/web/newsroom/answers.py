@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 from starlette.responses import JSONResponse, Response
 
-from newsletter.compose.findings import Finding
 from newsletter.errors import InputError
 from newsletter.plan.drafts import Conflict, Saved
 from newsletter.web.newsroom.cookies import Undo
-from newsletter.web.newsroom.desk import CARDS, Desk, desk_of
+from newsletter.web.newsroom.desk import CARDS, Desk, Typed, desk_of
 from newsletter.web.newsroom.visit import Visit
 
 VOIDED = "The approval or review that this edition had is void: its content has changed."
@@ -23,14 +22,6 @@ class Told:
     words: str | None = None
     undo: Mapping[str, str] | None = None
     """The fields of the form that takes it back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Typed:
-    """A text as it stands in the field, and what was found when it was read."""
-
-    text: str
-    findings: tuple[Finding, ...]
 
 
 def based_on(visit: Visit) -> int:
@@ -56,8 +47,7 @@ def answer(
         return _conflict(visit, saved)
     told = told or Told()
     desk = desk_of(visit, mode)
-    if typed is not None:
-        desk.text, desk.found = typed.text, typed.findings
+    desk.typed = typed
     if visit.is_part:
         return _parts(desk, saved, parts, told)
     words = VOIDED if saved.voids else told.words

@@ -11,8 +11,8 @@ from newsletter.compose.reading import MAX_BYTES, decode
 from newsletter.compose.rich_paste import FORMATTED_LEVELS, MARKDOWN_LEVELS, text_of_html
 from newsletter.errors import InputError, StateError
 from newsletter.plan.drafts import draft_of, save_draft
-from newsletter.web.newsroom.answers import Told, Typed, answer, based_on
-from newsletter.web.newsroom.desk import CARDS, TEXT, Desk, desk_of, today
+from newsletter.web.newsroom.answers import Told, answer, based_on
+from newsletter.web.newsroom.desk import CARDS, TEXT, Desk, Typed, desk_of, today
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 
@@ -31,8 +31,6 @@ def compose(visit: Visit) -> Response:
     desk = desk_of(visit, TEXT)
     asked = visit.query("mode")
     desk.mode = asked if asked in (TEXT, CARDS) else _fitting(desk)
-    if desk.mode == CARDS:
-        desk = desk_of(visit, CARDS)
     return visit.page("compose/compose.html", **desk.context)
 
 

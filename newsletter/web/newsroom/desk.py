@@ -50,6 +50,14 @@ class StoryCard:
     place: int
 
 
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A text as it stands in the field, and what was found when it was read."""
+
+    text: str
+    findings: tuple[Finding, ...]
+
+
 @dataclass
 class Desk:
     """An edition's draft as somebody works on it; `mode` is one of TEXT and CARDS."""
@@ -57,10 +65,8 @@ class Desk:
     way: Way
     draft: Draft
     mode: str
-    text: str
-    """As it stands in the field: what was typed last, be it not in our form."""
-    found: tuple[Finding, ...] | None = None
-    """In that text; None: it was not read yet."""
+    typed: Typed | None = None
+    """None: nobody has just typed, and the text is the draft's."""
     trouble: str = ""
     """Why there is no letter, once one was asked for."""
 
@@ -81,9 +87,16 @@ class Desk:
         return f"{self.way.url}/compose"
 
     @cached_property
+    def text(self) -> str:
+        """As it stands in the field: what was typed last, be it not in our form."""
+        if self.typed is not None:
+            return self.typed.text
+        return self.content.text if self.mode == TEXT else format_briefing(self.briefing)
+
+    @cached_property
     def read(self) -> tuple[Finding, ...]:
-        if self.found is not None:
-            return self.found
+        if self.typed is not None:
+            return self.typed.findings
         return parse(self.text, today=today(self.visit)).findings
 
     @cached_property
@@ -175,10 +188,7 @@ class Desk:
 def desk_of(visit: Visit, mode: str) -> Desk:
     """Raises as `Visit.edition`."""
     way = way_of(visit, Role.WRITER)
-    draft = draft_of(visit.session, way.edition.id)
-    content = draft.content
-    text = content.text if mode == TEXT else format_briefing(content.briefing)
-    return Desk(way, draft, mode, text)
+    return Desk(way, draft_of(visit.session, way.edition.id), mode)
 
 
 def today(visit: Visit) -> datetime.date:

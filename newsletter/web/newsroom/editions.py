@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, exists, func, select
 from starlette.responses import Response
 
-from newsletter.accounts.roles import Identity, Role
-from newsletter.audience.lists import all_lists
+from newsletter.accounts.roles import Role
 from newsletter.models import (
     Edition,
     EditionList,
@@ -46,8 +45,9 @@ class Row:
 
 def index(visit: Visit) -> Response:
     state, slug = visit.query("state"), visit.query("list")
-    lists = [each for each in all_lists(visit.session) if visit.may(Role.VIEWER, [each.id])]
-    chosen = _visible(visit.identity).order_by(Edition.id.desc()).limit(PAGE + 1)
+    lists = visit.lists(Role.VIEWER)
+    is_visible = Edition.goes_only_to(visit.identity.list_ids)
+    chosen = select(Edition).where(is_visible).order_by(Edition.id.desc()).limit(PAGE + 1)
     if state in FILTERS:
         chosen = chosen.where(Edition.state.in_(FILTERS[state]))
     mailing_list = next((each for each in lists if each.slug == slug), None)
@@ -73,17 +73,6 @@ def index(visit: Visit) -> Response:
         is_first=not before,
         may_write=any(visit.may(Role.WRITER, [each.id]) for each in lists),
     )
-
-
-def _visible(identity: Identity) -> Select[Edition]:
-    """Editions all of whose lists the visitor has."""
-    chosen = select(Edition)
-    if identity.list_ids is None:
-        return chosen
-    foreign = exists().where(
-        EditionList.edition_id == Edition.id, EditionList.list_id.not_in(identity.list_ids)
-    )
-    return chosen.where(~foreign)
 
 
 def _goes_to(list_id: int) -> ColumnElement[bool]:

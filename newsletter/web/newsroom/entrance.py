@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from newsletter.accounts.acting import act_as
 from newsletter.accounts.sessions import SignedIn, find_session, is_use_due, note_use
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
@@ -147,6 +148,8 @@ def _visit(
     request: Request, deps: Deps, session: Session, signed_in: SignedIn | None, form: Form
 ) -> Visit:
     known = cookies.visitor(request, deps.settings)
+    if signed_in is not None:
+        act_as(session, signed_in.identity)
     return Visit(
         request=request,
         deps=deps,

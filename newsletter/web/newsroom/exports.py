@@ -8,7 +8,6 @@ from starlette.responses import Response, StreamingResponse
 
 from newsletter.accounts.roles import Role
 from newsletter.audience.exporting import Audience, Page, count_people, csv_pages, json_pages
-from newsletter.audience.lists import all_lists
 from newsletter.audience.segments.query import segmented
 from newsletter.audience.segments.saved import list_segments, segment_by_name
 from newsletter.errors import InputError
@@ -95,7 +94,7 @@ def _texts(engine: Engine, audience: Audience, kind: str) -> Iterator[str]:
 def _wanted(visit: Visit, form: Form) -> _Wanted:
     """Raises `InputError` for what says too little, and as `Visit.require` for what is not theirs."""
     slug, segment, status = form.get("list"), form.get("segment"), form.get("status")
-    mailing_list = next((each for each in _own_lists(visit) if each.slug == slug), None)
+    mailing_list = next((each for each in visit.lists(Role.ADMIN) if each.slug == slug), None)
     if mailing_list is None and (slug or not segment):
         message = "Choose a list, a segment, or both."
         raise InputError(message)
@@ -120,14 +119,10 @@ def _wanted(visit: Visit, form: Form) -> _Wanted:
     )
 
 
-def _own_lists(visit: Visit) -> list[MailingList]:
-    return [each for each in all_lists(visit.session) if visit.may(Role.ADMIN, [each.id])]
-
-
 def _page(visit: Visit, wrong: str = "") -> Response:
     is_everywhere = visit.may(Role.ADMIN, ())
     segments = list_segments(visit.session, limit=MOST_SEGMENTS) if is_everywhere else []
-    lists = _own_lists(visit)
+    lists = visit.lists(Role.ADMIN)
     return visit.page(
         "office/exports.html",
         status=422 if wrong else 200,

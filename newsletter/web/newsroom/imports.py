@@ -47,35 +47,19 @@ UNDER_WAY = (ImportState.WAITING, ImportState.RUNNING, ImportState.UNDOING)
 
 
 def index(visit: Visit) -> Response:
-    lists = _own_lists(visit, visit.session)
-    before = visit.query("before")
-    jobs = list_imports(
-        visit.session,
-        before=int(before) if before.isdecimal() and len(before) < 10 else None,
-        limit=PAGE + 1,
-        list_ids=[each.id for each in lists],
-    )
-    return visit.page(
-        "office/imports.html",
-        jobs=jobs[:PAGE],
-        older=jobs[PAGE - 1].id if len(jobs) > PAGE else None,
-        names={each.id: each.name for each in lists},
-        choices=[(each.slug, each.name) for each in lists if each.retired_at is None],
-        chosen=visit.query("list"),
-        wrong="",
-    )
+    return _index(visit, chosen=visit.query("list"))
 
 
 def receive(visit: Visit) -> Response:
     """Keep the file; of a ZIP, each file in it as an import of its own."""
     upload = visit.form.files.get("file")
+    wanted = visit.form.get("list")
     with reading(visit.deps.engine) as session:
-        wanted = visit.form.get("list")
         mailing_list = next(
             (each for each in _own_lists(visit, session) if each.slug == wanted), None
         )
     if upload is None or mailing_list is None:
-        return _upload_refused(visit, "Choose a list, and a file to import.")
+        return _index(visit, chosen=wanted, wrong="Choose a list, and a file to import.")
     try:
         made = [
             receive_file(
@@ -89,7 +73,7 @@ def receive(visit: Visit) -> Response:
             for name, parts in _files(upload.file, upload.filename or "file")
         ]
     except InputError as error:
-        return _upload_refused(visit, str(error))
+        return _index(visit, chosen=wanted, wrong=str(error))
     for import_id in made:
         visit.audit("import file received", f"import {import_id}", list_id=mailing_list.id)
     if len(made) > 1:
@@ -138,15 +122,7 @@ def start(visit: Visit) -> Response:
         started = start_import(visit.deps.engine, job.id, plan)
     except InputError as error:
         return import_plan.page(visit, job, mailing_list, plan, error=error)
-    visit.audit(
-        "import tried" if started.is_dry_run else "import started",
-        f"import {job.id}",
-        list_id=job.list_id,
-        file=job.file_name,
-        sha256=job.sha256,
-        basis=started.basis,
-    )
-    return visit.go(f"/office/imports/{job.id}")
+    return _begun(visit, started)
 
 
 def follow(visit: Visit) -> Response:
@@ -154,15 +130,7 @@ def follow(visit: Visit) -> Response:
     with reading(visit.deps.engine) as session:
         job = _job(visit, session)
     started = start_import(visit.deps.engine, job.id, import_plan.plan_again(job))
-    visit.audit(
-        "import started",
-        f"import {job.id}",
-        list_id=job.list_id,
-        file=job.file_name,
-        sha256=job.sha256,
-        basis=started.basis,
-    )
-    return visit.go(f"/office/imports/{job.id}")
+    return _begun(visit, started)
 
 
 def cancel(visit: Visit) -> Response:
@@ -217,6 +185,18 @@ def _checked(visit: Visit) -> Import:
         return _job(visit, session)
 
 
+def _begun(visit: Visit, job: Import) -> Response:
+    visit.audit(
+        "import tried" if job.is_dry_run else "import started",
+        f"import {job.id}",
+        list_id=job.list_id,
+        file=job.file_name,
+        sha256=job.sha256,
+        basis=job.basis,
+    )
+    return visit.go(f"/office/imports/{job.id}")
+
+
 def _files(stream: IO[bytes], name: str) -> Iterator[tuple[str, Iterable[bytes]]]:
     if not is_zip(stream):
         yield name, unpacked(stream)
@@ -225,17 +205,25 @@ def _files(stream: IO[bytes], name: str) -> Iterator[tuple[str, Iterable[bytes]]
         yield f"{name}: {member.name}", read_member(stream, member.name)
 
 
-def _upload_refused(visit: Visit, why: str) -> Response:
+def _index(visit: Visit, *, chosen: str, wrong: str = "") -> Response:
+    """`wrong` says why an upload was refused."""
     lists = _own_lists(visit, visit.session)
+    before = visit.query("before")
+    jobs = list_imports(
+        visit.session,
+        before=int(before) if before.isdecimal() and len(before) < 10 else None,
+        limit=PAGE + 1,
+        list_ids=[each.id for each in lists],
+    )
     return visit.page(
         "office/imports.html",
-        status=422,
-        jobs=list_imports(visit.session, limit=PAGE, list_ids=[each.id for each in lists]),
-        older=None,
+        status=422 if wrong else 200,
+        jobs=jobs[:PAGE],
+        older=jobs[PAGE - 1].id if len(jobs) > PAGE else None,
         names={each.id: each.name for each in lists},
         choices=[(each.slug, each.name) for each in lists if each.retired_at is None],
-        chosen=visit.form.get("list"),
-        wrong=why,
+        chosen=chosen,
+        wrong=wrong,
     )
 
 

@@ -10,7 +10,6 @@ from newsletter.accounts.roles import Role
 from newsletter.audience.lists import (
     ListChanges,
     NewList,
-    all_lists,
     create_list,
     edit_list,
     retire_list,
@@ -41,7 +40,7 @@ SHOWN_IN_MAIL = {*DRESS, "postal_address", "sender_name", "sender_address", "rep
 
 
 def index(visit: Visit) -> Response:
-    lists = [each for each in all_lists(visit.session) if visit.may(Role.VIEWER, [each.id])]
+    lists = visit.lists(Role.VIEWER)
     return visit.page(
         "office/lists.html",
         lists=[each for each in lists if each.retired_at is None],

@@ -8,11 +8,18 @@ from newsletter.accounts.roles import Role
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One line of the menu; `role` is the least that sees it."""
+    """One line of the menu; `role` is the least that sees it.
+
+    `more` are addresses of its pages that do not stand below its own.
+    """
 
     url: str
     name: str
     role: Role
+    more: tuple[str, ...] = ()
+
+    def holds(self, path: str) -> bool:
+        return any(path == url or path.startswith(f"{url}/") for url in (self.url, *self.more))
 
 
 NEWSROOM = (
@@ -24,18 +31,25 @@ NEWSROOM = (
     Place("/newsroom/reports", "Reports", Role.VIEWER),
 )
 OFFICE = (
-    Place("/office/lists", "Lists", Role.VIEWER),
-    Place("/office/subscribers", "Subscribers", Role.ADMIN),
-    Place("/office/segments", "Segments", Role.EDITOR),
+    Place("/office/lists", "Lists", Role.VIEWER, ("/office/new-list",)),
+    Place("/office/subscribers", "Subscribers", Role.ADMIN, ("/office/new-subscriber",)),
+    Place("/office/segments", "Segments", Role.EDITOR, ("/office/new-segment",)),
     Place("/office/suppressions", "Suppressions", Role.ADMIN),
     Place("/office/imports", "Imports", Role.ADMIN),
     Place("/office/exports", "Exports", Role.ADMIN),
-    Place("/office/transports", "Transports", Role.ADMIN),
+    Place(
+        "/office/transports",
+        "Transports",
+        Role.ADMIN,
+        ("/office/new-transport", "/office/sending-domains", "/office/providers"),
+    ),
     Place("/office/accounts", "People with access", Role.ADMIN),
     Place("/office/api-keys", "API keys", Role.ADMIN),
     Place("/office/audit", "Audit log", Role.ADMIN),
     Place("/office/settings", "Settings", Role.ADMIN),
 )
+OWN = Place("/account", "Your account", Role.VIEWER)
+"""At the menu's foot, under the name of who is signed in."""
 
 
 def menu_of(role: Role) -> Iterator[tuple[str, list[Place]]]:

@@ -102,11 +102,12 @@ def _pasted(visit: Visit) -> str:
 
 
 def _last(visit: Visit, mailing_list: MailingList) -> DraftContent | None:
-    """The content of the list's newest edition that was not given up."""
+    """The content of the newest edition of the list that was not given up, and that they may see."""
     newest = visit.session.scalar(
         select(Edition.id)
         .join(EditionList, EditionList.edition_id == Edition.id)
         .where(EditionList.list_id == mailing_list.id, Edition.state != EditionState.CANCELLED)
+        .where(Edition.goes_only_to(visit.identity.list_ids))
         .order_by(Edition.id.desc())
         .limit(1)
     )

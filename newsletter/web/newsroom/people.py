@@ -108,6 +108,7 @@ def _written(people: Iterator[Person]) -> Iterator[str]:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_COLUMNS)
+    yield _taken(text)  # at once, so that the download begins
     for number, person in enumerate(people, start=1):
         writer.writerow(
             (
@@ -122,10 +123,16 @@ def _written(people: Iterator[Person]) -> Iterator[str]:
             )
         )
         if number % _ROWS_AT_ONCE == 0:
-            yield text.getvalue()
-            text.seek(0)
-            text.truncate()
-    yield text.getvalue()
+            yield _taken(text)
+    yield _taken(text)
+
+
+def _taken(text: io.StringIO) -> str:
+    """What was written so far, and is now forgotten."""
+    taken = text.getvalue()
+    text.seek(0)
+    text.truncate()
+    return taken
 
 
 def _counts(visit: Visit, edition: Edition) -> dict[DeliveryState, int]:

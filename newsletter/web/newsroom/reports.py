@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from starlette.responses import Response
 
 from newsletter.accounts.roles import Role
-from newsletter.audience.lists import all_lists
 from newsletter.errors import NotFoundError
-from newsletter.models import MailingList
 from newsletter.report.lists import (
     DayCount,
     EditionLine,
@@ -36,8 +34,9 @@ EDITION_TITLES = (
 
 
 def index(visit: Visit) -> Response:
-    lists = visible_lists(visit)
-    lines = list_lines(visit.session, lists, days=MONTH, now=visit.now)
+    lists = visit.lists_in_use(Role.VIEWER)
+    within = visit.identity.list_ids
+    lines = list_lines(visit.session, lists, within=within, days=MONTH, now=visit.now)
     return visit.page(
         "reports/index.html",
         lines=[(line, sparkline([day.size for day in line.growth.days])) for line in lines],
@@ -49,7 +48,8 @@ def of_list(visit: Visit) -> Response:
     days = _days(visit)
     growth = growth_of(visit.session, [mailing_list], days=days, now=visit.now)[mailing_list.id]
     rows = growth.days if days <= QUARTER else by_weeks(growth.days)
-    page = edition_lines(visit.session, mailing_list.id, before=_before(visit))
+    within = visit.identity.list_ids
+    page = edition_lines(visit.session, mailing_list.id, within=within, before=_before(visit))
     return visit.page(
         "reports/list.html",
         list=mailing_list,
@@ -75,19 +75,11 @@ def sheet(visit: Visit) -> Response:
             growth = growth_of(visit.session, [mailing_list], days=_days(visit), now=visit.now)
             return csv_file(as_csv(DAY_TITLES, _day_rows(growth[mailing_list.id].days)), name)
         case "editions":
-            lines = edition_lines(visit.session, mailing_list.id, most=MOST_ROWS).lines
-            return csv_file(as_csv(EDITION_TITLES, _edition_rows(lines)), name)
+            within = visit.identity.list_ids
+            page = edition_lines(visit.session, mailing_list.id, within=within, most=MOST_ROWS)
+            return csv_file(as_csv(EDITION_TITLES, _edition_rows(page.lines)), name)
         case _:
             raise NotFoundError(NOT_HERE)
-
-
-def visible_lists(visit: Visit) -> list[MailingList]:
-    """Those in use that the visitor may look at."""
-    return [
-        each
-        for each in all_lists(visit.session)
-        if each.retired_at is None and visit.may(Role.VIEWER, [each.id])
-    ]
 
 
 def _days(visit: Visit) -> int:

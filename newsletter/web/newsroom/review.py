@@ -1,14 +1,12 @@
 """Reviews of an edition: what its readers in the house say of it, and its approval."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
 from starlette.responses import Response
 
 from newsletter.accounts.roles import Role
 from newsletter.errors import InputError, StateError
-from newsletter.models import AudienceCount, AuditEntry, EditionState, ReviewEnd, Transport
+from newsletter.models import AudienceCount, EditionState, ReviewEnd, Transport
 from newsletter.plan.approval import (
     approve_edition,
     hash_to_approve,
@@ -18,6 +16,7 @@ from newsletter.plan.audience import segments_of
 from newsletter.plan.counting import count_audience, mailable
 from newsletter.plan.drafts import cut_revision
 from newsletter.plan.editions import briefing_of, newest_revision
+from newsletter.plan.hourly_cap import CapReached
 from newsletter.plan.review import (
     LONGEST_NOTE,
     add_comment,
@@ -127,9 +126,10 @@ def approve(visit: Visit) -> Response:
                 settings=visit.settings,
                 now=visit.now,
                 expected_hash=visit.form.get("hash"),
-                also_known_as=_names(visit),
             )
     except StateError as error:
+        if isinstance(error, CapReached):
+            visit.audit("sending refused", str(way.edition.id), why=str(error))
         return _page(way_of(visit, Role.EDITOR), mistake=str(error), status=409)
     visit.audit(
         "edition approved",
@@ -153,15 +153,6 @@ def unapprove(visit: Visit) -> Response:
     withdraw_approval(visit.session, way.edition.id)
     visit.audit("approval withdrawn", str(way.edition.id), revision=way.edition.revision)
     return visit.go(f"{way.url}/review", "The approval is withdrawn; it is a draft again.")
-
-
-def _names(visit: Visit) -> Sequence[str]:
-    """All that the visitor went by: nobody is a second person after renaming themselves."""
-    return visit.session.scalars(
-        select(AuditEntry.actor)
-        .where(AuditEntry.account_id == visit.identity.account_id)
-        .distinct()
-    ).all()
 
 
 def _page(way: Way, *, mistake: str | None = None, status: int = 200) -> Response:

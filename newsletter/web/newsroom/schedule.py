@@ -13,8 +13,10 @@ from newsletter.audience.zones import zone_choices
 from newsletter.errors import InputError, StateError
 from newsletter.models import AudienceCount, EditionState, MailingList, Past
 from newsletter.plan import schedule
-from newsletter.plan.caution import Caution, caution_for, require_number
+from newsletter.plan.caution import caution_for
 from newsletter.plan.counting import Place, counted_places
+from newsletter.plan.dispatch import AtInstant, AtLocalTime, AtOnce, When, send_edition
+from newsletter.plan.hourly_cap import CapReached
 from newsletter.plan.slots import fill_slot, slot_on
 from newsletter.plan.timing import instant_of, rules_of
 from newsletter.plan.waves import DEADLINE
@@ -68,22 +70,22 @@ def send(visit: Visit) -> Response:
     way = way_of(visit, Role.EDITOR)
     typed = {name: visit.form.get(name) for name in FIELDS}
     try:
+        when = _when(typed)
         with visit.session.begin_nested():
-            caution = caution_for(visit.session, way.edition.id)
-            require_number(caution, typed["people"])
-            said = _begin(way, typed, caution)
+            caution = send_edition(
+                visit.session, way.edition.id, when, typed=typed["people"], now=visit.now
+            )
     except (InputError, StateError) as error:
-        status = 422 if isinstance(error, InputError) else 409
-        return _page(way_of(visit, Role.EDITOR), typed, mistake=str(error), status=status)
+        return _refused(visit, typed, error)
     chosen = {name: value for name, value in typed.items() if value and name != "people"}
     visit.audit("edition sent", str(way.edition.id), people=caution.people, **chosen)
     visit.session.refresh(way.edition)
     if way.edition.state is EditionState.SENDING:
-        return visit.go(f"{way.url}/sending", said)
+        return visit.go(f"{way.url}/sending", "It is being sent.")
     if way.is_held:
         return visit.go(f"{way.url}/schedule")
     undo = Undo("Pull back", f"{way.url}/schedule/pull-back")
-    return visit.go(f"{way.url}/schedule", said, undo=undo)
+    return visit.go(f"{way.url}/schedule", "It is scheduled.", undo=undo)
 
 
 def pull_back(visit: Visit) -> Response:
@@ -100,34 +102,38 @@ def fill(visit: Visit) -> Response:
     mailing_list = next((each for each in way.lists if each.slug == slug), None)
     if mailing_list is None:
         refuse("slot", "choose one of the days that are offered")
-    is_scheduled = fill_slot(
-        visit.session, mailing_list, read_date("slot", day), way.edition.id, now=visit.now
-    )
+    wanted = read_date("slot", day)
+    try:
+        with visit.session.begin_nested():
+            is_scheduled = fill_slot(
+                visit.session, mailing_list, wanted, way.edition.id, now=visit.now
+            )
+    except CapReached as error:
+        return _refused(visit, _usual(way), error)
     visit.audit("slot filled", str(way.edition.id), list=slug, day=day)
     said = "It is scheduled for its slot." if is_scheduled else "It fills the slot once approved."
     return visit.go(f"{way.url}/schedule", said)
 
 
-def _begin(way: Way, typed: dict[str, str], caution: Caution) -> str:
-    """Says what will happen now."""
-    session, edition_id, now = way.visit.session, way.edition.id, way.visit.now
+def _refused(visit: Visit, typed: dict[str, str], error: InputError | StateError) -> Response:
+    way = way_of(visit, Role.EDITOR)
+    if isinstance(error, CapReached):
+        visit.audit("sending refused", str(way.edition.id), why=str(error))
+    status = 422 if isinstance(error, InputError) else 409
+    return _page(way, typed, mistake=str(error), status=status)
+
+
+def _when(typed: dict[str, str]) -> When:
     if typed["how"] == "now":
-        if not caution.cool_off:
-            schedule.send_now(session, edition_id, now=now)
-            return "It is being sent."
-        schedule.send_soon(session, edition_id, now=now, cool_off=caution.cool_off)
-        return "It starts in a moment."
+        return AtOnce()
     deadline = _deadline(typed["deadline"])
     day, at = read_date("day", typed["day"]), read_time("at", typed["at"])
     if typed["how"] == "local":
         past = Past.SKIP if typed["past"] == Past.SKIP else Past.SEND
-        schedule.send_local(session, edition_id, day, at, past=past, now=now, deadline=deadline)
-        return "It is scheduled for its local time everywhere."
+        return AtLocalTime(day, at, past, deadline)
     if typed["how"] != "at":
         refuse("when", "choose now, a time, or a local time everywhere")
-    instant = _instant(day, at, typed["zone"])
-    schedule.send_at(session, edition_id, instant, now=now, deadline=deadline)
-    return "It is scheduled."
+    return AtInstant(_instant(day, at, typed["zone"]), deadline)
 
 
 def _instant(day: date, at: time, zone: str) -> datetime:

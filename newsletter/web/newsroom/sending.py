@@ -17,7 +17,6 @@ from newsletter.plan.counting import counted_places
 from newsletter.report.doubts import everybody_in_doubt, uncertain_deliveries
 from newsletter.report.editions import edition_status
 from newsletter.report.sending import (
-    PAGE,
     by_provider,
     due_people,
     last_replies,
@@ -71,10 +70,10 @@ def troubles(visit: Visit) -> Response:
         before=int(before) if is_number else None,
     )
     older = None
-    if len(found) > PAGE:
-        older = f"{way.url}/sending/{name}?" + urlencode({"before": found[PAGE - 1].id})
+    if found.older is not None:
+        older = f"{way.url}/sending/{name}?" + urlencode({"before": found.older})
     return edition_page(
-        way, "troubles.html", "sending", name=name, people=found[:PAGE], older=older
+        way, "troubles.html", "sending", name=name, people=found.people, older=older
     )
 
 

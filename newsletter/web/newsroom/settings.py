@@ -31,7 +31,9 @@ def change_settings(visit: Visit) -> Response:
             role for role in Role if role.value in visit.form.every("second_factor")
         ),
         four_eyes=visit.form.has("four_eyes"),
-        confirm_above=_people(visit),
+        confirm_above=_number(visit, "confirm_above"),
+        editors_an_hour=_cap(visit, "editors_an_hour"),
+        admins_an_hour=_cap(visit, "admins_an_hour"),
     )
     try:
         changed = change_installation_settings(visit.session, wanted, by=visit.by, now=visit.now)
@@ -44,9 +46,14 @@ def change_settings(visit: Visit) -> Response:
     return visit.go(PAGE, "The settings are saved.")
 
 
-def _people(visit: Visit) -> int:
-    number = visit.form.number("confirm_above")
+def _number(visit: Visit, name: str) -> int:
+    number = visit.form.number(name)
     return -1 if number is None else number
+
+
+def _cap(visit: Visit, name: str) -> int | None:
+    """None: nothing is written there."""
+    return _number(visit, name) if visit.form.get(name) else None
 
 
 def _page(visit: Visit, shown: InstallationSettings, error: InputError | None = None) -> Response:

@@ -59,6 +59,9 @@ def try_password(visit: Visit) -> Response:
 
 
 def ask_passkey(visit: Visit) -> Response:
+    until = throttle.begin_try(visit.session, _passkey_try(visit), now=visit.now)
+    if until is not None:
+        return visit.page("sign_in/_refused.html", status=429, refused=Refused(until))
     return ask_for_passkey(visit, None)
 
 
@@ -68,6 +71,7 @@ def try_passkey(visit: Visit) -> Response:
     if isinstance(came, Refused):
         message = "passkey: it did not ask who you are; sign in with your password first"
         raise InputError(message)
+    throttle.forgive(visit.session, _passkey_try(visit))
     return _in(visit, came)
 
 
@@ -249,6 +253,10 @@ def _invitation(
 def _page(visit: Visit, template: str, *, status: int = 200, **context: object) -> Response:
     name = installation_settings(visit.session).name
     return visit.page(f"sign_in/{template}", status=status, installation=name, **context)
+
+
+def _passkey_try(visit: Visit) -> throttle.Try:
+    return throttle.Try("", visit.network, throttle.PASSKEYS)
 
 
 def _own(visit: Visit) -> Account:

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from newsletter.accounts.roles import Role
-from newsletter.audience.lists import all_lists
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import MailingList, Slot
 from newsletter.plan.alarm_calls import (
@@ -44,7 +43,7 @@ LENGTHS = (0, 5, 10, 15, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 1440)
 
 
 def slots(visit: Visit) -> Response:
-    lists = _lists(visit)
+    lists = visit.lists_in_use(Role.VIEWER)
     slug = visit.query("list")
     mailing_list = next((each for each in lists if not slug or each.slug == slug), None)
     if mailing_list is None and slug:
@@ -96,6 +95,7 @@ def fill(visit: Visit) -> Response:
         message = "Choose an edition that fills the slot."
         raise InputError(message)
     day = _day(visit)
+    visit.edition_numbered(edition_id, Role.EDITOR)
     fill_slot(visit.session, mailing_list, day, edition_id, now=visit.now)
     visit.audit("slot filled", mailing_list.slug, slot_id=slot.id, edition_id=edition_id)
     notice = f"Edition {edition_id} fills {day:%A}; it is scheduled as soon as it is approved."
@@ -137,7 +137,7 @@ def try_target(visit: Visit) -> Response:
 
 
 def _page(visit: Visit, mailing_list: MailingList, **more: Any) -> Response:
-    session = visit.session
+    session, within = visit.session, visit.identity.list_ids
     found = slots_of(session, mailing_list.id)
     is_wrong = "wrong" in more or "target_wrong" in more
     context = {
@@ -152,13 +152,13 @@ def _page(visit: Visit, mailing_list: MailingList, **more: Any) -> Response:
         "slots/slots.html",
         status=422 if is_wrong else 200,
         mailing_list=mailing_list,
-        lists=_lists(visit),
+        lists=visit.lists_in_use(Role.VIEWER),
         slots=found,
         names=[_day_names(slot.weekdays) for slot in found],
         holidays=holidays_of(session, found, since=visit.now.date()),
-        days=coming_days(session, mailing_list, now=visit.now),
+        days=coming_days(session, mailing_list, within=within, now=visit.now),
         soon=visit.now + SOON,
-        drafts=open_drafts(session, mailing_list.id),
+        drafts=open_drafts(session, mailing_list.id, within=within),
         weekdays=DAYS,
         lengths=[(minutes, _length(minutes)) for minutes in LENGTHS],
         length=_length,
@@ -172,17 +172,9 @@ def _page(visit: Visit, mailing_list: MailingList, **more: Any) -> Response:
     )
 
 
-def _lists(visit: Visit) -> list[MailingList]:
-    return [
-        each
-        for each in all_lists(visit.session)
-        if each.retired_at is None and visit.may(Role.VIEWER, [each.id])
-    ]
-
-
 def _posted_list(visit: Visit, role: Role) -> MailingList:
     slug = visit.form.get("list")
-    found = next((each for each in _lists(visit) if each.slug == slug), None)
+    found = next((each for each in visit.lists_in_use(Role.VIEWER) if each.slug == slug), None)
     if found is None:
         raise NotFoundError(NOT_HERE)
     visit.require(role, [found.id])

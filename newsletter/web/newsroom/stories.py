@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
+from sqlalchemy import select
 from starlette.responses import Response
 
 from newsletter.accounts.roles import Role
-from newsletter.audience.lists import all_lists
 from newsletter.compose.candidates import (
     bring_back,
     counts,
@@ -27,7 +27,6 @@ from newsletter.compose.feeds import (
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import Candidate, CandidateState, Edition, MailingList
 from newsletter.plan.inbox import OpenDraft, open_drafts, take_out, use_candidate
-from newsletter.plan.stored import lists_of
 from newsletter.web.newsroom.cookies import Undo
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
@@ -64,7 +63,7 @@ def hand_in_page(visit: Visit) -> Response:
 def use(visit: Visit) -> Response:
     candidate = _candidate(visit)
     edition_id, section = _target(visit.form.get("into"))
-    _require_edition(visit, edition_id)
+    visit.edition_numbered(edition_id, Role.WRITER)
     story = use_candidate(
         visit.session, candidate, edition_id, section=section, by=visit.by, now=visit.now
     )
@@ -83,7 +82,7 @@ def back(visit: Visit) -> Response:
     candidate = _candidate(visit)
     if candidate.state is CandidateState.USED:
         if candidate.edition_id is not None:
-            _require_edition(visit, candidate.edition_id)
+            visit.edition_numbered(candidate.edition_id, Role.WRITER)
         take_out(visit.session, candidate, by=visit.by, now=visit.now)
     else:
         bring_back(visit.session, candidate, now=visit.now)
@@ -146,14 +145,15 @@ def _inbox(
         words=visit.query("q"),
         most=PAGE + 1,
     )
-    told = told_stories(session, mailing_list.id, now=visit.now)
-    drafts = open_drafts(session, mailing_list.id)
+    within = visit.identity.list_ids
+    told = told_stories(session, mailing_list.id, within=within, now=visit.now)
+    drafts = open_drafts(session, mailing_list.id, within=within)
     by_state = counts(session, mailing_list.id)
     return visit.page(
         "stories/inbox.html",
         status=422 if wrong else 200,
         mailing_list=mailing_list,
-        lists=_lists(visit),
+        lists=visit.lists_in_use(Role.WRITER),
         tab=tab,
         tabs={name: sum(by_state.get(each, 0) for each in TABS[name]) for name in TABS},
         words=visit.query("q"),
@@ -163,6 +163,7 @@ def _inbox(
             for each in shown[:PAGE]
             if tab == "new" and (found := told.find(each.first.url, each.first.title))
         },
+        open_editions=_open_editions(visit, [each.first for each in shown]),
         next_before=shown[PAGE - 1].first.id if len(shown) > PAGE else None,
         drafts=drafts,
         into=_chosen(drafts, visit.query("into")),
@@ -174,6 +175,13 @@ def _inbox(
     )
 
 
+def _open_editions(visit: Visit, candidates: Sequence[Candidate]) -> set[int]:
+    """Of the editions that stories went into, those that the visitor may look at."""
+    ids = {each.edition_id for each in candidates if each.edition_id is not None}
+    is_visible = Edition.goes_only_to(visit.identity.list_ids)
+    return set(visit.session.scalars(select(Edition.id).where(Edition.id.in_(ids), is_visible)))
+
+
 def _feeds(
     visit: Visit, mailing_list: MailingList, *, typed: str = "", wrong: str | None = None
 ) -> Response:
@@ -181,7 +189,7 @@ def _feeds(
         "stories/feeds.html",
         status=422 if wrong else 200,
         mailing_list=mailing_list,
-        lists=_lists(visit),
+        lists=visit.lists_in_use(Role.WRITER),
         feeds=feeds_of(visit.session, [mailing_list.id]),
         typed=typed,
         wrong=wrong,
@@ -189,24 +197,19 @@ def _feeds(
     )
 
 
-def _lists(visit: Visit) -> list[MailingList]:
-    return [
-        each
-        for each in all_lists(visit.session)
-        if each.retired_at is None and visit.may(Role.WRITER, [each.id])
-    ]
-
-
 def _list(visit: Visit) -> MailingList | None:
     """The one that the address names, else the first; None when there is none to see."""
-    lists, slug = _lists(visit), visit.query("list")
+    lists, slug = visit.lists_in_use(Role.WRITER), visit.query("list")
     if slug and slug not in [each.slug for each in lists]:
         raise NotFoundError(NOT_HERE)
     return next((each for each in lists if not slug or each.slug == slug), None)
 
 
 def _posted_list(visit: Visit) -> MailingList:
-    found = next((each for each in _lists(visit) if each.slug == visit.form.get("list")), None)
+    found = next(
+        (each for each in visit.lists_in_use(Role.WRITER) if each.slug == visit.form.get("list")),
+        None,
+    )
     if found is None:
         raise NotFoundError(NOT_HERE)
     return found
@@ -220,14 +223,6 @@ def _candidate(visit: Visit) -> Candidate:
     candidate = get_candidate(visit.session, visit.number("id"))
     visit.require(Role.WRITER, [candidate.list_id])
     return candidate
-
-
-def _require_edition(visit: Visit, edition_id: int) -> None:
-    edition = visit.session.get(Edition, edition_id)
-    if edition is None:
-        raise NotFoundError(NOT_HERE)
-    lists = [each.id for each in lists_of(visit.session, edition.id)]
-    visit.require(Role.WRITER, lists)
 
 
 def _target(text: str) -> tuple[int, int]:

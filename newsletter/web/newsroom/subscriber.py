@@ -36,7 +36,6 @@ from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.subscribers import (
     consented,
     list_called,
-    lists_of,
     origin_of,
     own_lists,
 )
@@ -238,7 +237,7 @@ def _shared(visit: Visit, detail: SubscriberDetail) -> dict[str, Any]:
 
 
 def _overview(visit: Visit, detail: SubscriberDetail) -> Response:
-    lists = lists_of(visit)
+    lists = visit.lists(Role.ADMIN)
     on = {each.mailing_list.id for each in detail.memberships}
     return visit.page(
         "office/subscriber.html",

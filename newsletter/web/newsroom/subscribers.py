@@ -11,7 +11,6 @@ from newsletter.accounts.roles import Role
 from newsletter.audience.consent import subscribe
 from newsletter.audience.fields import refuse
 from newsletter.audience.history import Origin
-from newsletter.audience.lists import all_lists
 from newsletter.audience.search import Wanted, search_subscribers
 from newsletter.audience.subscribers import SubscriberFields, add_subscriber, find_subscriber
 from newsletter.errors import InputError, NotFoundError, StateError
@@ -42,7 +41,7 @@ class Found:
 
 
 def index(visit: Visit) -> Response:
-    lists = lists_of(visit)
+    lists = visit.lists(Role.ADMIN)
     wrong, found, next_url = "", [], None
     try:
         page = search_subscribers(
@@ -98,15 +97,9 @@ def own_lists(visit: Visit) -> frozenset[int] | None:
     return frozenset(number for number, role in roles.items() if role.includes(Role.ADMIN))
 
 
-def lists_of(visit: Visit) -> list[MailingList]:
-    """Those that they are an admin of."""
-    own = own_lists(visit)
-    return [each for each in all_lists(visit.session) if own is None or each.id in own]
-
-
 def list_called(visit: Visit, slug: str) -> MailingList:
     """One of theirs. Raises `InputError` alike for another one and for none."""
-    found = next((each for each in lists_of(visit) if each.slug == slug), None)
+    found = next((each for each in visit.lists(Role.ADMIN) if each.slug == slug), None)
     if found is None:
         refuse("list", "choose one of your lists")
     return found
@@ -180,7 +173,7 @@ def _new_form(visit: Visit, typed: Mapping[str, str], wrong: Mapping[str, str]) 
     return visit.page(
         "office/new_subscriber.html",
         status=422 if wrong else 200,
-        lists=[each for each in lists_of(visit) if each.retired_at is None],
+        lists=visit.lists_in_use(Role.ADMIN),
         may_skip_list=own_lists(visit) is None,
         typed=typed,
         wrong=wrong,

@@ -11,6 +11,7 @@ from newsletter.addresses import Address, parse_address
 from newsletter.audience.fields import refuse
 from newsletter.audience.lists import list_by_slug
 from newsletter.audience.suppression import (
+    SoughtSuppressions,
     recent_suppressions,
     suppress,
     suppressions_of,
@@ -30,7 +31,7 @@ from newsletter.models import (
 from newsletter.web.api.files import as_text, download
 from newsletter.web.newsroom.edits import mistakes, typed_in
 from newsletter.web.newsroom.screens import Screen
-from newsletter.web.newsroom.subscribers import list_called, lists_of, own_lists
+from newsletter.web.newsroom.subscribers import list_called, own_lists
 from newsletter.web.newsroom.visit import Visit
 
 ON_A_PAGE = 50
@@ -118,7 +119,7 @@ def hand_out(visit: Visit) -> Response:
 
 
 def _index(visit: Visit, wrong: Mapping[str, str] | None = None) -> Response:
-    lists = lists_of(visit)
+    lists = visit.lists(Role.ADMIN)
     asked, looked_up, misspelt = visit.query("address"), None, ""
     if asked:
         try:
@@ -158,9 +159,11 @@ def _entries(visit: Visit) -> dict[str, Any]:
         return {"entries": [], "next_url": None, "first_url": None, "needs_list": True}
     page = recent_suppressions(
         visit.session,
-        list_id=_list_id(visit, slug),
-        reason=_reason(reason) if reason else None,
-        source=visit.query("source") or None,
+        SoughtSuppressions(
+            list_id=_list_id(visit, slug),
+            reason=_reason(reason) if reason else None,
+            source=visit.query("source") or None,
+        ),
         after=visit.query("after") or None,
         limit=ON_A_PAGE,
     )
@@ -199,7 +202,7 @@ def _import_page(
         where=where,
         wrong=wrong or {},
         typed=typed_in(visit.form, ("list", "reason", "source")),
-        **_choices(visit, lists_of(visit)),
+        **_choices(visit, visit.lists(Role.ADMIN)),
     )
 
 

@@ -12,7 +12,6 @@ from newsletter.accounts.roles import Role
 from newsletter.models import EditionState, MailingList
 from newsletter.report.lists import growth_of
 from newsletter.report.today import EditionToday, read_desk
-from newsletter.web.newsroom.reports import visible_lists
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 
@@ -67,8 +66,8 @@ def _mark(inner: Markup) -> str:
 
 def _content(visit: Visit) -> dict[str, Any]:
     session, now = visit.session, visit.now
-    lists = visible_lists(visit)
-    desk = read_desk(session, lists, zone=visit.zone, now=now)
+    lists = visit.lists_in_use(Role.VIEWER)
+    desk = read_desk(session, lists, within=visit.identity.list_ids, zone=visit.zone, now=now)
     growth = growth_of(session, lists, days=_TODAY_AND_YESTERDAY, now=now)
     return {
         "days": [

@@ -16,15 +16,16 @@ from newsletter.accounts import audit
 from newsletter.accounts.installation import installation_settings
 from newsletter.accounts.roles import Identity, Role
 from newsletter.accounts.sessions import SignedIn, is_fresh
+from newsletter.audience.lists import all_lists
 from newsletter.errors import ForbiddenError, NotFoundError, StaleError
-from newsletter.models import Edition, EditionList
+from newsletter.models import Edition, EditionList, MailingList
 from newsletter.settings import Settings
 from newsletter.web.client import client_ip
 from newsletter.web.deps import Deps
 from newsletter.web.newsroom import cookies, csrf
 from newsletter.web.newsroom.cookies import Notice, Undo
 from newsletter.web.newsroom.forms import Form
-from newsletter.web.newsroom.menu import Place, menu_of
+from newsletter.web.newsroom.menu import OWN, Place, menu_of
 from newsletter.web.newsroom.pages import rendered, translated
 
 NOT_HERE = "There is nothing at this address, or not for you."
@@ -75,6 +76,14 @@ class Visit:
         return menu_of(self.identity.role)
 
     @property
+    def own_place(self) -> Place:
+        return OWN
+
+    def is_at(self, place: Place) -> bool:
+        """Whether this page belongs to that line of the menu."""
+        return place.holds(self.request.url.path)
+
+    @property
     def path(self) -> Mapping[str, Any]:
         """The named parts of the address."""
         return self.request.path_params
@@ -112,9 +121,20 @@ class Visit:
     def may(self, role: Role, list_ids: Collection[int]) -> bool:
         return self.identity.may(role, list_ids)
 
+    def lists(self, role: Role) -> list[MailingList]:
+        """Those that the role is held on, by slug, retired ones too."""
+        return [each for each in all_lists(self.session) if self.may(role, [each.id])]
+
+    def lists_in_use(self, role: Role) -> list[MailingList]:
+        return [each for each in self.lists(role) if each.retired_at is None]
+
     def edition(self, role: Role, name: str = "id") -> Edition:
         """The edition that the address names, if the role is held on every list it goes to."""
-        found = self.session.get(Edition, self.number(name))
+        return self.edition_numbered(self.number(name), role)
+
+    def edition_numbered(self, number: int, role: Role) -> Edition:
+        """The same for one that a form names."""
+        found = self.session.get(Edition, number)
         if found is None:
             raise NotFoundError(NOT_HERE)
         of_edition = select(EditionList.list_id).where(EditionList.edition_id == found.id)

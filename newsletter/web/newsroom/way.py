@@ -10,14 +10,10 @@ from newsletter.accounts.roles import Role
 from newsletter.compose.content import DraftContent
 from newsletter.compose.findings import Finding, Severity
 from newsletter.models import CheckOverride, CorrectionMail, Edition, EditionState, MailingList
-from newsletter.plan.approval import (
-    blocking,
-    check_revision,
-    needs_second_person,
-    writers_of,
-)
+from newsletter.plan.approval import blocking, check_revision
 from newsletter.plan.drafts import draft_of
 from newsletter.plan.editions import has_correction, is_out
+from newsletter.plan.four_eyes import is_own_work, needs_second_person
 from newsletter.plan.marks import Marks, has_arrived, marks_of
 from newsletter.plan.stored import lists_of
 from newsletter.web.newsroom.visit import Visit
@@ -119,8 +115,7 @@ class Way:
         """Whether the visitor wrote or submitted what stands there."""
         if not self.edition.revision:
             return False
-        writers = writers_of(self.visit.session, self.edition)
-        return self.visit.by.casefold() in {each.casefold() for each in writers}
+        return is_own_work(self.visit.session, self.edition, [self.visit.by])
 
     @property
     def may_approve(self) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
@@ -19,26 +18,28 @@ from starlette.responses import HTMLResponse, Response
 
 from newsletter.compose.briefing import Briefing
 from newsletter.db import reading
-from newsletter.models import Archive, MailingList
+from newsletter.models import Archive
+from newsletter.plan.anchors import stories_of
 from newsletter.plan.archive import (
     Place,
     Published,
     archived_list,
-    briefing_as_published,
     corrections,
     find_published,
     form_of,
     newer_than,
     published,
+    published_revision,
 )
+from newsletter.plan.editions import briefing_of
 from newsletter.render.compiled import Compiled, edition_page
 from newsletter.render.feeds import Entry, Feed, atom, json_feed
 from newsletter.render.words import words_for
 from newsletter.settings import Settings
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.pages import page, rendered
-from newsletter.web.public.archive_words import ArchiveWords, archive_words
-from newsletter.web.public.dress import dress_of
+from newsletter.web.public.archive_words import ListPlace
+from newsletter.web.public.dress import sender_of
 from newsletter.web.public.editions import LETTER_POLICY
 
 PAGE = 30
@@ -51,15 +52,10 @@ _FETCHABLE = re.compile(r"https?://[^\s]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shelf:
+class _Shelf(ListPlace):
     """A list whose archive somebody asks for."""
 
-    list: MailingList
     settings: Settings
-
-    @property
-    def words(self) -> ArchiveWords:
-        return archive_words(self.list.language)
 
     @property
     def url(self) -> str:
@@ -77,15 +73,6 @@ class _Shelf:
 
     def url_of(self, edition: Published) -> str:
         return f"{self.url}/{quote(edition.public_id)}"
-
-    def day(self, moment: datetime) -> str:
-        """As the list's own letters write it, in its own zone."""
-        local = moment.astimezone(ZoneInfo(self.list.zone))
-        return words_for(self.list.language).long_date(local.date())
-
-    def moment(self, moment: datetime) -> str:
-        local = moment.astimezone(ZoneInfo(self.list.zone))
-        return f"{self.day(moment)}, {local:%H:%M} {local.tzname()}"
 
 
 _Answer = Callable[[Request, Session, _Shelf], Response]
@@ -129,8 +116,9 @@ def _archive(request: Request, session: Session, shelf: _Shelf) -> Response:
     return page(
         "public/archive.html",
         headers=shelf.headers,
+        words=shelf.words,
+        sender=sender_of(shelf.list),
         shelf=shelf,
-        dress=dress_of(shelf.list),
         editions=found[:PAGE],
         older=older,
     )
@@ -148,7 +136,7 @@ def _edition(request: Request, session: Session, shelf: _Shelf) -> Response:
         "previous": before,
         "following": newer_than(session, shelf.list.id, found.place),
         "corrections": corrections(session, found.edition_id, found.started_at),
-        "image": _first_image(briefing_as_published(session, found.edition_id)),
+        "image": _first_image(briefing_of(published_revision(session, found.edition_id))),
     }
     html = edition_page(
         Compiled.from_bytes(form),
@@ -186,9 +174,11 @@ def _feed(session: Session, shelf: _Shelf, name: str) -> Feed:
 
 def _entry(session: Session, shelf: _Shelf, edition: Published) -> Entry:
     url = shelf.url_of(edition)
+    revision = published_revision(session, edition.edition_id)
     content = rendered(
         "public/_archive_entry.html",
-        briefing=briefing_as_published(session, edition.edition_id),
+        key_points=briefing_of(revision).key_points,
+        stories=stories_of(revision),
         url=url,
     )
     return Entry(

@@ -1,10 +1,13 @@
-"""The words of a list's archive, in the language of the list."""
+"""The words of a list's archive, in the language of the list, and times where the list is at home."""
 
 import tomllib
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
+from newsletter.models import MailingList
 from newsletter.render.words import words_for
 
 CATALOGUE = Path(__file__).with_name("archive_words.toml")
@@ -24,6 +27,26 @@ class ArchiveWords:
     corrected: str
     nothing: str
     feeds: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListPlace:
+    """Where a list is at home: its language, and its zone."""
+
+    list: MailingList
+
+    @property
+    def words(self) -> ArchiveWords:
+        return archive_words(self.list.language)
+
+    def day(self, moment: datetime) -> str:
+        """As the list's own letters write it."""
+        local = moment.astimezone(ZoneInfo(self.list.zone))
+        return words_for(self.list.language).long_date(local.date())
+
+    def moment(self, moment: datetime) -> str:
+        local = moment.astimezone(ZoneInfo(self.list.zone))
+        return f"{self.day(moment)}, {local:%H:%M} {local.tzname()}"
 
 
 def archive_words(language: str) -> ArchiveWords:

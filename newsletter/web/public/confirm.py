@@ -21,7 +21,8 @@ from newsletter.errors import TokenError
 from newsletter.web.client import visit_of
 from newsletter.web.deps import deps_of
 from newsletter.web.forms import read_form
-from newsletter.web.public.notice import OUR_NAME, ask, notice
+from newsletter.web.public.dress import OURS, Sender, sender_of
+from newsletter.web.public.notice import ask, notice
 from newsletter.web.public.signup_words import SignupWords, words_of_request
 
 T = TypeVar("T")
@@ -110,5 +111,5 @@ def _ended(words: SignupWords, standing: Standing) -> Response:
     return notice(words, words.gone, words.gone_lead, status=410)
 
 
-def _sender(found: Confirmation) -> str:
-    return found.lists[0].name if len(found.lists) == 1 else OUR_NAME
+def _sender(found: Confirmation) -> Sender:
+    return sender_of(found.lists[0]) if len(found.lists) == 1 else OURS

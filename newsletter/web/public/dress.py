@@ -29,7 +29,22 @@ class Dress:
     logo: Logo | None
 
 
-def dress_of(mailing_list: MailingList) -> Dress:
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The name above a page; `dress` is None where it is no list's, or several lists'."""
+
+    name: str
+    dress: Dress | None = None
+
+
+OURS = Sender("Newsletter")
+
+
+def sender_of(mailing_list: MailingList) -> Sender:
+    return Sender(mailing_list.name, _dress_of(mailing_list))
+
+
+def _dress_of(mailing_list: MailingList) -> Dress:
     mark = hashlib.sha256(_style(mailing_list).encode()).hexdigest()[:12]
     return Dress(f"/dress/{mailing_list.slug}.css?v={mark}", theme_of(mailing_list).logo)
 

@@ -2,16 +2,18 @@
 
 import re
 
-from sqlalchemy import Engine, Select, and_, select
+from sqlalchemy import Engine
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from newsletter.db import reading
-from newsletter.models import ON_THE_WEB, CompiledEdition, Edition, EditionList
+from newsletter.plan.archive import corrections, find_published, first_list_of, form_of
 from newsletter.render.compiled import Compiled, edition_page
 from newsletter.web.deps import deps_of
+from newsletter.web.pages import rendered
+from newsletter.web.public.archive_words import ListPlace
 
 # The page is a letter: styles stand in its elements, pictures come from anywhere, nothing runs.
 LETTER_POLICY = (
@@ -37,35 +39,21 @@ async def edition(request: Request) -> Response:
 
 def _edition(engine: Engine, public_id: str) -> Response:
     with reading(engine) as session:
-        form = session.scalar(_form_of(public_id))
+        mailing_list = first_list_of(session, public_id)
+        found = find_published(session, mailing_list.id, public_id) if mailing_list else None
+        if mailing_list is None or found is None:
+            raise HTTPException(404)
+        form = form_of(session, found.edition_id, mailing_list.id)
+        corrected = corrections(session, found.edition_id, found.started_at)
     if form is None:
         raise HTTPException(404)
-    return HTMLResponse(edition_page(Compiled.from_bytes(form)), headers=HEADERS)
-
-
-def _form_of(public_id: str) -> Select[bytes]:
-    """The approved revision in the dress of the edition's first list."""
-    return (
-        select(CompiledEdition.form)
-        .join(
-            Edition,
-            and_(
-                Edition.id == CompiledEdition.edition_id,
-                Edition.approved_revision == CompiledEdition.revision,
-            ),
-        )
-        .join(
-            EditionList,
-            and_(
-                EditionList.edition_id == CompiledEdition.edition_id,
-                EditionList.list_id == CompiledEdition.list_id,
-            ),
-        )
-        .where(
-            Edition.public_id == public_id,
-            Edition.state.in_(ON_THE_WEB),
-            Edition.started_at.is_not(None),  # a schedule may be paused before it begins
-        )
-        .order_by(EditionList.position)
-        .limit(1)
+    above = rendered(
+        "public/_edition_above.html", place=ListPlace(mailing_list), corrections=corrected
     )
+    html = edition_page(
+        Compiled.from_bytes(form),
+        head=rendered("public/_bar_style.html") if corrected else "",
+        above=f"{above}<main>",
+        below="</main>",
+    )
+    return HTMLResponse(html, headers=HEADERS)

@@ -13,6 +13,7 @@ from newsletter.tokens import SubscriptionRef, UndoRef
 from newsletter.track.unsubscribes import take_back
 from newsletter.web.deps import Deps
 from newsletter.web.pages import page
+from newsletter.web.public.dress import Sender
 from newsletter.web.public.notice import HEADERS, notice
 from newsletter.web.public.preference_words import PreferenceWords
 
@@ -27,7 +28,7 @@ def show_left(
     *,
     title: str,
     lead: str,
-    list_name: str,
+    sender: Sender,
     settings_path: str,
 ) -> Response:
     return page(
@@ -36,7 +37,7 @@ def show_left(
         words=words,
         title=title,
         lead=lead,
-        list_name=list_name,
+        sender=sender,
         unsubscribe_path=f"/u/{deps.tokens.unsubscribe(_nobodys_edition(ref))}",
         settings_path=settings_path,
         field=FIELD,
@@ -51,7 +52,7 @@ def answer(
     words: PreferenceWords,
     *,
     address: str,
-    list_name: str,
+    sender: Sender,
 ) -> Response:
     leaving = _read(deps, ref, form[FIELD])
     reason = _reason(form.get("why", ""))
@@ -59,15 +60,15 @@ def answer(
         if leaving is not None:
             with transaction(deps.engine) as session:
                 note_reason(session, leaving, reason)
-        return notice(words, words.thanks, words.thanks_lead, sender=list_name, is_done=True)
+        return notice(words, words.thanks, words.thanks_lead, sender=sender, is_done=True)
     is_undone = False
     if leaving is not None and "undo" in form:
         with transaction(deps.engine) as session:
             is_undone = take_back(session, leaving, now=utc_now())
     if not is_undone:
-        return notice(words, words.too_late, words.too_late_lead, sender=list_name)
-    lead = words.undone_lead.format(address=address, list=list_name)
-    return notice(words, words.undone, lead, sender=list_name, is_done=True)
+        return notice(words, words.too_late, words.too_late_lead, sender=sender)
+    lead = words.undone_lead.format(address=address, list=sender.name)
+    return notice(words, words.undone, lead, sender=sender, is_done=True)
 
 
 def _read(deps: Deps, ref: SubscriptionRef, token: str) -> UndoRef | None:

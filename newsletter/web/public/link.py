@@ -13,6 +13,7 @@ from newsletter.web.client import visit_of
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.forms import read_form
 from newsletter.web.pages import page
+from newsletter.web.public.dress import OURS
 from newsletter.web.public.notice import busy, notice
 from newsletter.web.public.signup_form import HEADERS, Filled, empty_form, read_filled
 from newsletter.web.public.signup_words import SignupWords, all_words, words_of_request
@@ -62,6 +63,7 @@ def _form(
         status=400 if address_mistake else 200,
         headers=HEADERS,
         words=words,
+        sender=OURS,
         all_words=all_words(),
         filled=filled,
         note=note,

@@ -3,12 +3,12 @@
 from starlette.responses import Response
 
 from newsletter.web.pages import NO_STORE, page
+from newsletter.web.public.dress import OURS, Sender
 from newsletter.web.public.preference_words import PreferenceWords
 from newsletter.web.public.signup_words import SignupWords
 
 Words = SignupWords | PreferenceWords
 
-OUR_NAME = "Newsletter"
 RETRY_AFTER_SECONDS = 3600
 HEADERS = NO_STORE | {"X-Robots-Tag": "noindex"}
 
@@ -18,7 +18,7 @@ def notice(
     title: str,
     lead: str,
     *,
-    sender: str = OUR_NAME,
+    sender: Sender = OURS,
     aside: str = "",
     status: int = 200,
     headers: dict[str, str] | None = None,
@@ -44,7 +44,7 @@ def ask(
     *,
     field: str,
     button: str,
-    sender: str = OUR_NAME,
+    sender: Sender = OURS,
     status: int = 200,
 ) -> Response:
     """A question with one button, whose name is `field`."""
@@ -61,7 +61,7 @@ def ask(
     )
 
 
-def busy(words: Words, *, sender: str = OUR_NAME) -> Response:
+def busy(words: Words, *, sender: Sender = OURS) -> Response:
     """A limit was reached, of a network, of a form or of all."""
     again = {"Retry-After": str(RETRY_AFTER_SECONDS)}
     return notice(words, words.busy, words.busy_lead, sender=sender, status=429, headers=again)

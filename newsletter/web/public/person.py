@@ -18,7 +18,8 @@ from newsletter.tokens import PersonRef, Purpose
 from newsletter.web.client import wanted_language
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.pages import page
-from newsletter.web.public.notice import HEADERS, OUR_NAME
+from newsletter.web.public.dress import OURS, Sender, sender_of
+from newsletter.web.public.notice import HEADERS
 from newsletter.web.public.preference_words import PreferenceWords, preference_words
 
 METHODS = ["GET", "POST"]
@@ -26,11 +27,11 @@ METHODS = ["GET", "POST"]
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose page it is; `sender` is the name above it."""
+    """Whose page it is; `sender` is the list that their mails come from."""
 
     person: Subscriber
     words: PreferenceWords
-    sender: str
+    sender: Sender
 
     @property
     def masked_address(self) -> str:
@@ -53,7 +54,7 @@ def owner_of(session: Session, ref: PersonRef) -> Owner | None:
         return None
     mailing_list = main_list(session, person)
     house = mailing_list.language if mailing_list else "en"
-    sender = mailing_list.name if mailing_list else OUR_NAME
+    sender = sender_of(mailing_list) if mailing_list else OURS
     return Owner(person, preference_words(person.language, house), sender)
 
 
@@ -68,5 +69,5 @@ def links_of(deps: Deps) -> Links:
 
 def too_old(words: PreferenceWords) -> Response:
     return page(
-        "public/preferences_old.html", status=410, headers=HEADERS, words=words, sender=OUR_NAME
+        "public/preferences_old.html", status=410, headers=HEADERS, words=words, sender=OURS
     )

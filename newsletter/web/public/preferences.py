@@ -33,6 +33,7 @@ from newsletter.web.client import visit_of
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.forms import read_form
 from newsletter.web.pages import page
+from newsletter.web.public.dress import Sender, sender_of
 from newsletter.web.public.notice import HEADERS, busy, notice
 from newsletter.web.public.person import (
     Owner,
@@ -62,7 +63,7 @@ class _Tie:
     """What an edition's link may show: a list, and half of an address."""
 
     words: PreferenceWords
-    list_name: str
+    sender: Sender
     address: str
 
     @property
@@ -107,7 +108,7 @@ def _show_tie(deps: Deps, ref: SubscriptionRef, status: int = 200) -> Response:
         status=status,
         headers=HEADERS,
         words=tie.words,
-        sender=tie.list_name,
+        sender=tie.sender,
         address=tie.masked_address,
         leave=OUR_FIELD,
     )
@@ -120,7 +121,7 @@ def _mail_link(request: Request, deps: Deps, ref: SubscriptionRef) -> Response:
         tie = _tie(session, ref)
     words = tie.words
     if not deps.signup_limits.admits(PATH, visit.ip):
-        return busy(words, sender=tie.list_name)
+        return busy(words, sender=tie.sender)
     asked = Form(
         address=parse_address(tie.address),
         lists=(),
@@ -133,7 +134,7 @@ def _mail_link(request: Request, deps: Deps, ref: SubscriptionRef) -> Response:
     with transaction(deps.engine) as session:
         request_link(session, asked, now=utc_now())
     lead = words.link_sent_lead.format(address=tie.masked_address)
-    return notice(words, words.link_sent, lead, sender=tie.list_name)
+    return notice(words, words.link_sent, lead, sender=tie.sender)
 
 
 def _tie(session: Session, ref: SubscriptionRef) -> _Tie:
@@ -144,7 +145,7 @@ def _tie(session: Session, ref: SubscriptionRef) -> _Tie:
     if person is None or mailing_list is None or not is_tied:
         raise HTTPException(404)
     words = preference_words(person.language, mailing_list.language)
-    return _Tie(words, mailing_list.name, person.address)
+    return _Tie(words, sender_of(mailing_list), person.address)
 
 
 def _show(deps: Deps, ref: PersonRef, browsers: PreferenceWords) -> Response:

@@ -20,8 +20,8 @@ from newsletter.web.client import preferred_languages, visit_of
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.forms import read_form
 from newsletter.web.pages import page
-from newsletter.web.public.dress import dress_of
-from newsletter.web.public.notice import OUR_NAME, busy, notice
+from newsletter.web.public.dress import OURS, Sender, sender_of
+from newsletter.web.public.notice import busy, notice
 from newsletter.web.public.signup_form import HEADERS, Filled, empty_form, read_filled
 from newsletter.web.public.signup_words import SignupWords, all_words, words_of_request
 
@@ -45,8 +45,8 @@ class _Offer:
         return f"{ALL_LISTS}/{self.single.slug}" if self.single else ALL_LISTS
 
     @property
-    def sender(self) -> str:
-        return self.single.name if self.single else OUR_NAME
+    def sender(self) -> Sender:
+        return sender_of(self.single) if self.single else OURS
 
     def chosen(self, slugs: Collection[str]) -> list[MailingList]:
         return [each for each in self.lists if self.single or each.slug in slugs]
@@ -139,7 +139,6 @@ def _form(
         all_words=all_words(),
         title=words.form_title.format(list=single.name) if single else words.forms_title,
         sender=offer.sender,
-        dress=dress_of(single) if single else None,
         lists=offer.lists,
         single=single,
         filled=filled,

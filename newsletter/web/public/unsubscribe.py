@@ -26,7 +26,7 @@ from newsletter.web.deps import DATABASE_AWAY, Deps, deps_of
 from newsletter.web.forms import read_form
 from newsletter.web.pages import NO_STORE, page
 from newsletter.web.public import leaving
-from newsletter.web.public.dress import Dress, dress_of
+from newsletter.web.public.dress import Sender, sender_of
 from newsletter.web.public.preference_words import PreferenceWords, preference_words
 from newsletter.web.public.words import PageWords, page_words
 
@@ -38,9 +38,8 @@ OUR_FIELD = "leave"
 class _Subscription:
     words: PageWords
     preferences: PreferenceWords
-    list_name: str
+    sender: Sender
     masked_address: str
-    dress: Dress
 
 
 async def unsubscribe(request: Request) -> Response:
@@ -83,9 +82,9 @@ def leave_by_page(deps: Deps, ref: SubscriptionRef) -> Response:
         subscription.preferences,
         title=subscription.words.done,
         lead=subscription.words.done_lead.format(
-            address=subscription.masked_address, list=subscription.list_name
+            address=subscription.masked_address, list=subscription.sender.name
         ),
-        list_name=subscription.list_name,
+        sender=subscription.sender,
         settings_path=f"/p/{deps.tokens.preferences(ref)}",
     )
 
@@ -98,7 +97,7 @@ def _answer_after(deps: Deps, ref: SubscriptionRef, form: Mapping[str, str]) -> 
         form,
         subscription.preferences,
         address=subscription.masked_address,
-        list_name=subscription.list_name,
+        sender=subscription.sender,
     )
 
 
@@ -112,7 +111,7 @@ def say_test(engine: Engine, ref: SubscriptionRef) -> Response:
         "public/test_mail.html",
         headers=NO_STORE | {"X-Robots-Tag": "noindex"},
         words=page_words(None, mailing_list.language),
-        list_name=mailing_list.name,
+        sender=sender_of(mailing_list),
     )
 
 
@@ -151,9 +150,8 @@ def _find(engine: Engine, ref: SubscriptionRef) -> _Subscription:
     return _Subscription(
         page_words(language, mailing_list.language),
         preference_words(language, mailing_list.language),
-        mailing_list.name,
+        sender_of(mailing_list),
         mask_address(address),
-        dress_of(mailing_list),
     )
 
 
@@ -163,8 +161,7 @@ def _page(template: str, subscription: _Subscription, status: int = 200) -> Resp
         status=status,
         headers=NO_STORE | {"X-Robots-Tag": "noindex"},
         words=subscription.words,
-        list_name=subscription.list_name,
+        sender=subscription.sender,
         address=subscription.masked_address,
-        dress=subscription.dress,
         field=OUR_FIELD,
     )

@@ -1,21 +1,24 @@
 """An edition made, checked, approved and sent by programs: with the same rights as people have."""
 
-from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from newsletter.accounts.api_keys import create_api_key
+from newsletter.accounts.people import Rights, create_account
 from newsletter.accounts.scopes import Scope
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
-from newsletter.models import AuditEntry, EditionState, MailingList
+from newsletter.models import AuditEntry, EditionState, InstallationSetting, MailingList, Role
 from newsletter.plan.planner import plan_edition
 from newsletter.web.app import create_app
 from tests import newsroom
-from tests.web.api.conftest import ROOT, Keys
+from tests.web.api.conftest import Keys
 from tests.web.served import settings_for
 
 TEXT = """Ferries Run Again - The Harbour Brief
@@ -42,16 +45,8 @@ Source: Harbour Gazette
 
 
 @pytest.fixture
-def store() -> str:
-    """Most of what the API does is the same on both; tests that ask for both say so."""
-    return "sqlite"
-
-
-@pytest.fixture
-def client(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[TestClient]:
-    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
-    with TestClient(app, base_url=f"http://testserver{ROOT}/", follow_redirects=False) as client:
-        yield client
+def app(engine: Engine, redis_server: str, tmp_path: Path) -> Starlette:
+    return create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
 
 
 @pytest.fixture
@@ -74,6 +69,20 @@ def made(client: TestClient, key: dict[str, str]) -> int:
     assert status == 201, edition
     number: int = edition["id"]
     return number
+
+
+def hash_of(client: TestClient, key: dict[str, str], edition_id: int) -> dict[str, str]:
+    """What an approval of what the checks looked at says."""
+    _, checked = ask(client, key, "POST", f"editions/{edition_id}/checks")
+    return {"hash": checked["hash"]}
+
+
+def approved(client: TestClient, key: dict[str, str]) -> int:
+    edition_id = made(client, key)
+    looked_at = hash_of(client, key, edition_id)
+    status, answer = ask(client, key, "POST", f"editions/{edition_id}/approval", looked_at)
+    assert status == 201, answer
+    return edition_id
 
 
 @pytest.mark.usefixtures("harbour")
@@ -107,15 +116,14 @@ def test_one_changed_letter_voids_the_approval_and_nothing_is_sent(
     client: TestClient, engine: Engine
 ) -> None:
     key = Keys(engine).make()
-    edition_id = made(client, key)
-    _, checked = ask(client, key, "POST", f"editions/{edition_id}/checks")
-    ask(client, key, "POST", f"editions/{edition_id}/approval", {"hash": checked["hash"]})
+    edition_id = approved(client, key)
+    looked_at = hash_of(client, key, edition_id)
     _, draft = ask(client, key, "GET", f"editions/{edition_id}/draft")
 
     changed = {"based_on": draft["version"], "text": TEXT.replace("at six", "at sit")}
     _, saved = ask(client, key, "PUT", f"editions/{edition_id}/draft", changed)
     sent = ask(client, key, "POST", f"editions/{edition_id}/schedule", {"when": "now"})
-    again = ask(client, key, "POST", f"editions/{edition_id}/approval", {"hash": checked["hash"]})
+    again = ask(client, key, "POST", f"editions/{edition_id}/approval", looked_at)
 
     assert saved["voids"] is True
     assert sent[0] == 409
@@ -218,11 +226,9 @@ def test_whoever_made_the_key_does_not_approve_through_it_where_four_eyes_are_as
         session.get_one(MailingList, harbour).four_eyes = True
     key = Keys(engine).make()
     edition_id = made(client, key)
-    _, checked = ask(client, key, "POST", f"editions/{edition_id}/checks")
+    looked_at = hash_of(client, key, edition_id)
 
-    status, answer = ask(
-        client, key, "POST", f"editions/{edition_id}/approval", {"hash": checked["hash"]}
-    )
+    status, answer = ask(client, key, "POST", f"editions/{edition_id}/approval", looked_at)
 
     assert status == 403
     assert "second person" in answer["detail"]
@@ -233,9 +239,7 @@ def test_pausing_and_cancelling_are_in_the_audit_log_under_the_key_s_name(
     client: TestClient, engine: Engine
 ) -> None:
     key = Keys(engine).make()
-    edition_id = made(client, key)
-    _, checked = ask(client, key, "POST", f"editions/{edition_id}/checks")
-    ask(client, key, "POST", f"editions/{edition_id}/approval", {"hash": checked["hash"]})
+    edition_id = approved(client, key)
     ask(client, key, "POST", f"editions/{edition_id}/schedule", {"when": "now"})
 
     paused = ask(client, key, "POST", f"editions/{edition_id}/pause")
@@ -266,3 +270,80 @@ def test_a_day_that_is_none_is_pointed_at(client: TestClient, engine: Engine) ->
 
     assert status == 422
     assert answer["errors"][0]["pointer"] == "/day"
+
+
+@pytest.mark.usefixtures("harbour")
+def test_a_large_one_needs_its_number_and_can_be_taken_back(
+    client: TestClient, engine: Engine
+) -> None:
+    """S-31."""
+    key = Keys(engine).make()
+    set_up(engine, "confirm_above", 1)
+    edition_id = approved(client, key)
+    path = f"editions/{edition_id}/schedule"
+
+    silent = ask(client, key, "POST", path, {"when": "now"})
+    wrong = ask(client, key, "POST", path, {"when": "now", "people": 0})
+    right = ask(client, key, "POST", path, {"when": "now", "people": 2})
+    back = ask(client, key, "DELETE", path)
+    _, shown = ask(client, key, "GET", f"editions/{edition_id}")
+
+    assert (silent[0], wrong[0]) == (422, 422)
+    assert (right[0], right[1]["state"]) == (201, "scheduled")
+    assert (back[0], shown["state"]) == (204, "approved")
+
+
+@pytest.mark.usefixtures("harbour")
+def test_a_key_sends_no_more_in_an_hour_than_whoever_made_it(
+    client: TestClient, engine: Engine
+) -> None:
+    """S-31."""
+    key = Keys(engine).make()
+    set_up(engine, "admins_an_hour", 3)
+    first, second = approved(client, key), approved(client, key)
+    ask(client, key, "POST", f"editions/{first}/schedule", {"when": "now"})
+
+    status, answer = ask(client, key, "POST", f"editions/{second}/schedule", {"when": "now"})
+
+    assert status == 409
+    assert "Admins may send to at most 3 people an hour" in answer["detail"]
+    with reading(engine) as session:
+        actions = session.scalars(select(AuditEntry.action)).all()
+    assert actions.count("edition sent") == actions.count("sending refused") == 1
+
+
+@pytest.mark.usefixtures("harbour")
+def test_a_key_is_no_second_person_for_whoever_made_it(client: TestClient, engine: Engine) -> None:
+    with transaction(engine) as session:
+        session.get_one(MailingList, 1).four_eyes = True
+        account = create_account(
+            session, "ada@harbour.example", "Ada", Rights(Role.ADMIN), by="ed", now=utc_now()
+        )
+        own, other = (
+            create_api_key(
+                session,
+                name,
+                tuple(Scope),
+                list_ids=None,
+                by="Ada",
+                by_account=account_id,
+                expires_at=utc_now() + timedelta(days=1),
+                now=utc_now(),
+            ).token
+            for name, account_id in (("shop", account.id), ("till", account.id))
+        )
+    edition_id = made(client, {"Authorization": f"Bearer {own}"})
+    key = {"Authorization": f"Bearer {other}"}
+
+    looked_at = hash_of(client, key, edition_id)
+    status, answer = ask(client, key, "POST", f"editions/{edition_id}/approval", looked_at)
+
+    assert status == 403
+    assert "second person" in answer["detail"]
+
+
+def set_up(engine: Engine, name: str, value: int) -> None:
+    with transaction(engine) as session:
+        session.merge(
+            InstallationSetting(name=name, value=value, changed_at=utc_now(), changed_by="Ada")
+        )

@@ -329,3 +329,17 @@ def test_everything_done_to_an_account_stands_in_the_audit_log(site: Site) -> No
 )
 def test_a_browser_is_called_what_its_owner_calls_it(user_agent: str, name: str) -> None:
     assert browser_name(user_agent) == name
+
+
+def test_mail_about_reviews_is_theirs_to_choose(site: Site) -> None:
+    member = site.member(Role.EDITOR)
+    before = member.get("/account").text
+
+    member.post("/account/mail")
+    without = member.get("/account").text
+    member.post("/account/mail", {"review_mail": "1"})
+
+    ticked = re.compile(r'name="review_mail"[^>]* checked')
+    assert ticked.search(before)
+    assert not ticked.search(without)
+    assert ticked.search(member.get("/account").text)

@@ -78,12 +78,23 @@ def test_every_page_is_light(site: Site) -> None:
     assert heavy == {}
 
 
+def test_every_page_is_marked_once_in_the_menu(site: Site) -> None:
+    marked = {path: _menu(site, path).count('aria-current="page"') for path in site.pages}
+
+    assert {path: times for path, times in marked.items() if times != 1} == {}
+
+
 @pytest.mark.timeout(600)
 def test_every_page_is_without_fault_on_a_phone_and_on_a_desk(browser: Browser, site: Site) -> None:
     found = list(_faults(open_page(browser), site.url, site.open_pages))
     found += _faults(site.member(browser), site.url, site.pages)
 
     assert found == [], "\n\n".join(found)
+
+
+def _menu(site: Site, path: str) -> str:
+    page = site.get(path).body.decode()
+    return page.partition('<nav class="menu"')[2].partition("</nav>")[0]
 
 
 def _weight(site: Site, path: str) -> tuple[int, set[str]]:

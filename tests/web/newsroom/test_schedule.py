@@ -9,7 +9,7 @@ from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.models import EditionState, Role, Wave
 from newsletter.plan.slots import NewSlot, set_slot
-from tests.desk import Desk
+from tests.desk import Desk, hidden_field
 from tests.site import Member, Site, text_of
 
 TOMORROW = (utc_now() + timedelta(days=1)).date()
@@ -57,6 +57,48 @@ def test_a_large_one_needs_its_number_and_can_be_pulled_back(desk: Desk, editor:
     assert "Until then nothing is sent." in text_of(page)
     assert "Pull back" in text_of(page)
     assert desk.state(edition_id) is EditionState.APPROVED
+
+
+def test_more_people_than_an_hour_s_cap_are_refused_on_the_page_and_in_the_log(
+    site: Site, desk: Desk, editor: Member
+) -> None:
+    """S-31."""
+    desk.set_up("editors_an_hour", 6)
+    first, second = desk.approved(), desk.approved()
+    editor.post(schedule_of(first), {"how": "now"})
+
+    refused = editor.post(schedule_of(second), {"how": "now"})
+    by_admin = site.member(Role.ADMIN).post(schedule_of(second), {"how": "now"})
+
+    assert refused.status_code == 409
+    assert "Editors may send to at most 6 people an hour" in text_of(refused)
+    assert "it can be sent from" in text_of(refused)
+    assert by_admin.status_code == 303
+    assert desk.audited()[-3:] == ["edition sent", "sending refused", "edition sent"]
+
+
+def test_neither_a_slot_nor_an_approval_gets_around_the_cap(site: Site, desk: Desk) -> None:
+    """S-31."""
+    editor = site.member(Role.EDITOR)
+    desk.set_up("editors_an_hour", 2)
+    approved, draft = desk.approved(), desk.draft()
+    with transaction(desk.engine) as session:
+        slot = NewSlot(frozenset(range(7)), time(7), zone="UTC")
+        set_slot(session, desk.list_id, slot, now=utc_now())
+    slots = [f"harbour {TOMORROW + timedelta(days=days)}" for days in (0, 1)]
+
+    filled = editor.post(f"{schedule_of(approved)}/slot", {"slot": slots[0]})
+    editor.post(f"{schedule_of(draft)}/slot", {"slot": slots[1]})
+    review = editor.get(f"/newsroom/editions/{draft}/review")
+    fields = {"hash": hidden_field(review.text, "hash")}
+    signed = editor.post(f"/newsroom/editions/{draft}/review/approve", fields)
+
+    assert (filled.status_code, signed.status_code) == (409, 409)
+    assert "Editors may send to at most 2 people" in text_of(filled)
+    assert "Editors may send to at most 2 people" in text_of(signed)
+    assert desk.state(approved) is EditionState.APPROVED
+    assert desk.state(draft) is EditionState.DRAFT
+    assert desk.audited().count("sending refused") == 2
 
 
 def test_at_a_time_in_a_named_zone(desk: Desk, editor: Member) -> None:

@@ -12,7 +12,13 @@ from newsletter.models import Account, AuditEntry, Role, StaffSession
 from tests.site import Site, text_of
 
 PAGE = "/office/settings"
-GIVEN = {"name": "Harbour News", "confirm_above": "500", "four_eyes": "1"}
+GIVEN = {
+    "name": "Harbour News",
+    "confirm_above": "500",
+    "four_eyes": "1",
+    "editors_an_hour": "5000",
+    "admins_an_hour": "",
+}
 
 
 def test_settings_are_saved_noted_and_head_every_page(site: Site) -> None:
@@ -23,13 +29,14 @@ def test_settings_are_saved_noted_and_head_every_page(site: Site) -> None:
     assert done.status_code == 303
     with reading(site.engine) as session:
         assert installation_settings(session) == InstallationSettings(
-            name="Harbour News", four_eyes=True, confirm_above=500
+            name="Harbour News", four_eyes=True, confirm_above=500, editors_an_hour=5000
         )
         entry = session.scalars(select(AuditEntry)).one()
     assert entry.details == {
         "name": ["Newsletter", "Harbour News"],
         "four_eyes": [False, True],
         "confirm_above": [1000, 500],
+        "editors_an_hour": [None, 5000],
     }
     page = admin.get("/account").text
     assert "<title>Your account · Harbour News</title>" in page
@@ -43,6 +50,8 @@ def test_settings_are_saved_noted_and_head_every_page(site: Site) -> None:
         ({"confirm_above": "-1"}, "0 or more"),
         ({"confirm_above": "many"}, "0 or more"),
         ({"confirm_above": ""}, "0 or more"),
+        ({"editors_an_hour": "0"}, "1 or more, or nothing"),
+        ({"admins_an_hour": "many"}, "1 or more, or nothing"),
     ],
 )
 def test_what_is_wrong_is_said_and_nothing_saved(

