@@ -19,7 +19,7 @@ demo: .venv/.runtime ## Send a sample edition to a local mailbox, everything inc
 	@.venv/bin/newsletter demo $(ARGS)
 
 test: .venv/.dev ## Run all tests, on SQLite and on PostgreSQL
-	@.venv/bin/pytest -n $(JOBS) $(ARGS)
+	@.venv/bin/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 drill: .venv/.dev ## Break a system 20 times on each store, each time in another way
 	.venv/bin/newsletter drill --store sqlite --seeds 20 --readers 120 $(ARGS)

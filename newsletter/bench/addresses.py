@@ -22,7 +22,7 @@ from newsletter.models import (
     Subscriber,
     Transport,
 )
-from newsletter.tokens import PersonRef, Purpose, SubscriptionRef, Tokens
+from newsletter.tokens import SubscriptionRef, Tokens
 from newsletter.web.newsroom.site import SCREENS
 
 _PLACE = re.compile(r"\{(\w+)(?::\w+)?\}")

@@ -3,12 +3,14 @@
 import gzip
 import http.client
 import re
+import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Self
 from urllib.parse import urlencode
 
 from sqlalchemy import Engine, delete
@@ -162,3 +164,18 @@ def _wait_until_live(processes: Processes, port: int) -> None:
             time.sleep(0.1)
     message = "the web server did not start"
     raise NewsletterError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Of how long the same took again and again."""
+
+    p50_ms: float
+    p95_ms: float
+
+    @classmethod
+    def of(cls, milliseconds: Sequence[float]) -> Self:
+        return cls(
+            round(statistics.median(milliseconds), 1),
+            round(statistics.quantiles(milliseconds, n=20, method="inclusive")[-1], 1),
+        )

@@ -1,5 +1,7 @@
 """Brings a database to the tables of this version, and says whether it is there."""
 
+from functools import cache
+
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -18,7 +20,13 @@ def upgrade(engine: Engine) -> None:
 def is_current(engine: Engine) -> bool:
     with engine.connect() as connection:
         applied = MigrationContext.configure(connection).get_current_revision()
-    return applied == ScriptDirectory.from_config(_config()).get_current_head()
+    return applied == _head()
+
+
+@cache
+def _head() -> str | None:
+    """Of the migrations that this process was started with; reading them takes a while."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
 
 
 def check(engine: Engine) -> None:

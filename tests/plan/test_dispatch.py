@@ -190,18 +190,20 @@ def test_of_two_at_once_the_second_waits_and_counts_the_first(
 ) -> None:
     set_up(engine, editors_an_hour=5)
     first, second = editions
+    # At once, each would have to wait for the other's partition anyhow.
+    when = AtInstant(MORNING + 3 * HOUR)
 
     with ThreadPoolExecutor(1) as threads:
         with transaction(engine) as session:
             act_as(session, EDITOR_EVERYWHERE)
-            send_edition(session, first, AtOnce(), typed="", now=MORNING)
-            later = threads.submit(send, engine, second)
+            send_edition(session, first, when, typed="", now=MORNING)
+            later = threads.submit(send, engine, second, when)
             with pytest.raises(StillWaiting):
                 later.result(timeout=0.3)
         with pytest.raises(CapReached):
             later.result()
 
-    assert states(engine, editions) == [EditionState.SENDING, EditionState.APPROVED]
+    assert states(engine, editions) == [EditionState.SCHEDULED, EditionState.APPROVED]
 
 
 def test_an_edition_is_counted_once(engine: Engine, editions: list[int]) -> None:

@@ -97,16 +97,16 @@ def batch_sizes(engine: Engine, edition_id: int) -> list[int]:
         )
 
 
-def test_everybody_on_the_list_has_one_delivery_in_batches_of_at_most_500(
+def test_everybody_on_the_list_has_one_delivery_in_batches_of_at_most_1000(
     engine: Engine, settings: Settings, transport: int
 ) -> None:
     list_id = add_list(engine)
-    readers = add_readers(engine, list_id, [f"r{number}" for number in range(1001)])
+    readers = add_readers(engine, list_id, [f"r{number}" for number in range(2001)])
 
     edition_id = sending_edition(engine, settings, [list_id], transport)
 
     assert states_of(engine, edition_id) == dict.fromkeys(readers, WAITING)
-    assert batch_sizes(engine, edition_id) == [500, 500, 1]
+    assert batch_sizes(engine, edition_id) == [1000, 1000, 1]
     assert_ledger_is_exact(engine, edition_id)
 
 

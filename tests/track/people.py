@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from newsletter.addresses import address_hash, parse_address
 from newsletter.db import transaction
 from newsletter.models import (
+    CompiledEdition,
     Delivery,
     DeliveryState,
     Domain,
@@ -19,6 +20,7 @@ from newsletter.models import (
     Link,
     LinkFigures,
     MailingList,
+    Revision,
     Subscriber,
     Subscription,
     SubscriptionStatus,
@@ -62,6 +64,31 @@ def mailed_morning(engine: Engine, *, language: str = "en") -> Morning:
         for person in (ada, bo):
             session.add(_delivery(edition.id, lists[0].id, person.id))
         return Morning(lists[0].id, lists[1].id, edition.id, ada.id, bo.id)
+
+
+def publish(engine: Engine, morning: Morning, form: bytes) -> None:
+    """The edition's page is there; `form` is what was compiled."""
+    with transaction(engine) as session:
+        session.add(
+            Revision(
+                edition_id=morning.edition_id,
+                number=1,
+                briefing={},
+                source_text="",
+                subject="The morning",
+                preheader="",
+                content_hash="",
+                created_at=SEVEN,
+                created_by="Ed",
+                approved_at=SEVEN,
+            )
+        )
+        session.flush()
+        session.add(
+            CompiledEdition(
+                edition_id=morning.edition_id, revision=1, list_id=morning.list_id, form=form
+            )
+        )
 
 
 def edition_figures(engine: Engine, edition_id: int) -> tuple[int, int, int]:

@@ -10,33 +10,23 @@ from starlette.testclient import TestClient
 
 from newsletter.clock import utc_now
 from newsletter.db import make_engine, transaction
-from newsletter.models import CompiledEdition, Edition, EditionState
+from newsletter.models import Edition, EditionState
 from newsletter.redis import PUMP_TURNED
 from newsletter.stack.ports import free_port
 from newsletter.tokens import SubscriptionRef
 from newsletter.web.app import create_app
 from tests.conftest import STORES
 from tests.render.factory import make_compiled
-from tests.track.people import PUBLIC_ID, Morning
+from tests.track.people import PUBLIC_ID, Morning, publish
 from tests.web.served import settings_for, tokens
+
+FORM = make_compiled().to_bytes()
 
 
 @pytest.fixture
 def store() -> str:
     """Most of what a page does is the same on both; tests that ask for both say so."""
     return "sqlite"
-
-
-def publish(engine: Engine, morning: Morning, *, form: bytes | None = None) -> None:
-    with transaction(engine) as session:
-        session.add(
-            CompiledEdition(
-                edition_id=morning.edition_id,
-                revision=1,
-                list_id=morning.list_id,
-                form=make_compiled().to_bytes() if form is None else form,
-            )
-        )
 
 
 def in_state(engine: Engine, morning: Morning, state: EditionState) -> None:
@@ -49,7 +39,7 @@ def in_state(engine: Engine, morning: Morning, state: EditionState) -> None:
 def test_an_edition_that_is_being_mailed_or_was_has_a_page(
     client: TestClient, engine: Engine, morning: Morning, state: str
 ) -> None:
-    publish(engine, morning)
+    publish(engine, morning, FORM)
     in_state(engine, morning, EditionState(state))
 
     page = client.get(f"/e/{PUBLIC_ID}")
@@ -65,7 +55,7 @@ def test_an_edition_that_is_being_mailed_or_was_has_a_page(
 def test_an_edition_that_nobody_was_mailed_has_none(
     client: TestClient, engine: Engine, morning: Morning, state: str
 ) -> None:
-    publish(engine, morning)
+    publish(engine, morning, FORM)
     in_state(engine, morning, EditionState(state))
 
     assert client.get(f"/e/{PUBLIC_ID}").status_code == 404
@@ -74,7 +64,7 @@ def test_an_edition_that_nobody_was_mailed_has_none(
 def test_a_revision_that_nobody_approved_is_not_shown(
     client: TestClient, engine: Engine, morning: Morning
 ) -> None:
-    publish(engine, morning)
+    publish(engine, morning, FORM)
     with transaction(engine) as session:
         session.get_one(Edition, morning.edition_id).approved_revision = None
 
@@ -84,7 +74,7 @@ def test_a_revision_that_nobody_approved_is_not_shown(
 def test_a_damaged_edition_is_an_error_page(
     client: TestClient, engine: Engine, morning: Morning
 ) -> None:
-    publish(engine, morning, form=b"damaged")
+    publish(engine, morning, b"damaged")
 
     page = client.get(f"/e/{PUBLIC_ID}")
 

@@ -11,13 +11,11 @@ from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from newsletter.clock import utc_now
-from newsletter.db import transaction
-from newsletter.models import CompiledEdition
 from newsletter.queue import Queue
 from newsletter.redis import PUMP_TURNED
 from newsletter.stack.ports import free_port
 from newsletter.web.app import create_app
-from tests.track.people import PUBLIC_ID, mailed_morning
+from tests.track.people import PUBLIC_ID, mailed_morning, publish
 from tests.web.served import running_server, settings_for
 
 TOKEN = "a-token-for-prometheus-alone"
@@ -69,15 +67,7 @@ def test_a_request_that_breaks_is_counted_as_the_error_it_is(
     engine: Engine, redis_server: str, tmp_path: Path
 ) -> None:
     morning = mailed_morning(engine)
-    with transaction(engine) as session:
-        session.add(
-            CompiledEdition(
-                edition_id=morning.edition_id,
-                revision=1,
-                list_id=morning.list_id,
-                form=b"damaged",
-            )
-        )
+    publish(engine, morning, b"damaged")
     key = ("newsletter_http_requests_total", "GET", "/e/{public_id}", "500")
 
     with client_of(engine, redis_server, tmp_path) as client:

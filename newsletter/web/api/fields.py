@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
+from newsletter.web.numbers import GREATEST_KEY, GREATEST_LONG_KEY
+
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _KEY = r"^[a-z0-9]+(-+[a-z0-9]+)*$"
-GREATEST_NUMBER = 2**31 - 1
 
 STRICT = ConfigDict(extra="forbid")
 
@@ -55,8 +56,8 @@ Flag = StrictBool
 
 SlugInPath = Annotated[str, Path(min_length=1, max_length=63, pattern=_KEY)]
 KeyInPath = Annotated[str, Path(min_length=1, max_length=63, pattern=_KEY)]
-SubscriberInPath = Annotated[int, Path(ge=1, le=2**63 - 1)]
-NumberInPath = Annotated[int, Path(ge=1, le=GREATEST_NUMBER)]
+SubscriberInPath = Annotated[int, Path(ge=1, le=GREATEST_LONG_KEY)]
+NumberInPath = Annotated[int, Path(ge=1, le=GREATEST_KEY)]
 
 
 class Body(BaseModel):

@@ -10,6 +10,7 @@ from newsletter.accounts.people import all_accounts
 from newsletter.accounts.roles import Role
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.web.numbers import GREATEST_LONG_KEY
 
 PAGE = "/office/audit"
 
@@ -19,9 +20,9 @@ def audit_log(visit: Visit) -> Response:
     who, action = visit.query("who"), visit.query("action")
     page = audit_entries(
         visit.session,
-        account_id=_number(who),
+        account_id=visit.query_number("who"),
         action=action or None,
-        before=_number(visit.query("before")),
+        before=visit.query_number("before", greatest=GREATEST_LONG_KEY),
     )
     return visit.page(
         "office/audit.html",
@@ -40,10 +41,6 @@ def _url(who: str, action: str, before: int | None) -> str | None:
         return None
     asked = {"who": who, "action": action, "before": before}
     return f"{PAGE}?{urlencode({name: value for name, value in asked.items() if value})}"
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 18 else None
 
 
 def _words(details: dict[str, Any]) -> list[tuple[str, str]]:

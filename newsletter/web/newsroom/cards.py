@@ -82,7 +82,7 @@ def _save_head(visit: Visit, content: DraftContent) -> Edit:
 def _save_points(visit: Visit, content: DraftContent) -> Edit:
     """All of them at once, and what the button says of one."""
     form = visit.form
-    rows = list(zip(form.every("point"), form.every("tie"), strict=True))
+    rows = _rows(visit, "point", "tie")
     for name, step in (("up", -1), ("down", 1)):
         if (place := _place(form.number(name), rows)) is not None:
             rows.insert(max(place + step, 0), rows.pop(place))
@@ -264,6 +264,15 @@ def _index(visit: Visit, name: str) -> int:
     return number
 
 
+def _rows(visit: Visit, *names: str) -> list[tuple[str, ...]]:
+    """Fields that stand beside each other in each row of a form."""
+    columns = [visit.form.every(name) for name in names]
+    if len({len(column) for column in columns}) > 1:
+        message = "The form came in parts. Reload the page and try again."
+        raise InputError(message)
+    return list(zip(*columns, strict=True))
+
+
 def _date(written: str) -> datetime.date | None:
     if not written:
         return None
@@ -287,8 +296,7 @@ def _images(visit: Visit) -> Iterator[Image]:
     """Those that the story had, without any that is to go."""
     form = visit.form
     dropped = set(form.every("drop-image"))
-    pairs = zip(form.every("src"), form.every("alt"), strict=True)
-    for number, (src, alt) in enumerate(pairs):
+    for number, (src, alt) in enumerate(_rows(visit, "src", "alt")):
         if src and str(number) not in dropped:
             yield Image(src, alt)
 

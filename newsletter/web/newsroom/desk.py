@@ -106,7 +106,7 @@ class Desk:
             return proof_of(
                 self.content,
                 self.way.edition,
-                self.way.lists[0],
+                self.way.lists,
                 read=self.read,
                 settings=self.visit.settings,
                 now=self.visit.now,

@@ -39,6 +39,6 @@ def cancel(visit: Visit) -> Response:
 
 
 SCREENS = (
-    Screen("/newsroom/editions/{id:int}", get=overview, role=Role.VIEWER),
+    Screen("/newsroom/editions/{id}", get=overview, role=Role.VIEWER),
     Screen("/newsroom/editions/{id}/cancel", post=cancel, role=Role.EDITOR),
 )

@@ -53,9 +53,9 @@ def index(visit: Visit) -> Response:
     mailing_list = next((each for each in lists if each.slug == slug), None)
     if mailing_list is not None:
         chosen = chosen.where(_goes_to(mailing_list.id))
-    before = visit.query("before")
-    if before.isascii() and before.isdecimal() and len(before) < 10:
-        chosen = chosen.where(Edition.id < int(before))
+    before = visit.query_number("before")
+    if before is not None:
+        chosen = chosen.where(Edition.id < before)
     found = visit.session.scalars(chosen).all()
     rows = _rows(visit, found[:PAGE])
     kept = {name: value for name, value in (("state", state), ("list", slug)) if value}

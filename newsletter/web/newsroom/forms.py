@@ -9,6 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message
 
+from newsletter.web.numbers import GREATEST_KEY, whole_number
+
 MOST_FIELDS = 2_000
 MOST_FILES = 20
 LONGEST_FIELD = 2 * 1024 * 1024
@@ -42,11 +44,15 @@ class Form:
         return any(key == name for key, _ in self.pairs)
 
     def number(self, name: str) -> int | None:
-        """None where there is no whole number that the database could hold."""
+        """None where there is no whole number that a key or a count could be."""
         text = self.get(name)
-        if not text.isascii() or not text.removeprefix("-").isdecimal() or len(text) > 18:
-            return None
-        return int(text)
+        number = whole_number(text.removeprefix("-"))
+        return -number if number is not None and text.startswith("-") else number
+
+    def numbers(self, name: str, *, greatest: int = GREATEST_KEY) -> set[int]:
+        """Those of the field's values that are whole numbers."""
+        read = (whole_number(each, greatest=greatest) for each in self.every(name))
+        return {number for number in read if number is not None}
 
 
 async def read_posted(request: Request, *, largest: int) -> Form:

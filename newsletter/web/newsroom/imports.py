@@ -208,10 +208,9 @@ def _files(stream: IO[bytes], name: str) -> Iterator[tuple[str, Iterable[bytes]]
 def _index(visit: Visit, *, chosen: str, wrong: str = "") -> Response:
     """`wrong` says why an upload was refused."""
     lists = _own_lists(visit, visit.session)
-    before = visit.query("before")
     jobs = list_imports(
         visit.session,
-        before=int(before) if before.isdecimal() and len(before) < 10 else None,
+        before=visit.query_number("before"),
         limit=PAGE + 1,
         list_ids=[each.id for each in lists],
     )

@@ -131,7 +131,7 @@ def retire(visit: Visit) -> Response:
 def choose_transports(visit: Visit) -> Response:
     mailing_list = list_of(visit, Role.ADMIN)
     visit.require(Role.ADMIN, ())
-    wanted = {int(each) for each in visit.form.every("transport") if each.isdecimal()}
+    wanted = visit.form.numbers("transport")
     chosen = visit.session.scalars(select(Transport).where(Transport.id.in_(wanted))).all()
     assign_transports(visit.session, mailing_list, chosen)
     names = [each.name for each in chosen]

@@ -23,6 +23,7 @@ from newsletter.report.people import (
 from newsletter.report.titles import titles_of
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.web.numbers import GREATEST_LONG_KEY, whole_number
 
 _COLUMNS = ("address", "name", "state", "reason", "code", "attempts", "revision", "sent_at")
 _STATES = (
@@ -163,11 +164,8 @@ def _reason(visit: Visit) -> Reason | None:
 
 def _place(text: str) -> Place | None:
     batch, _, subscriber_id = text.partition("-")
-    if not all(
-        each.isascii() and each.isdecimal() and len(each) < 18 for each in (batch, subscriber_id)
-    ):
-        return None
-    return Place(int(batch), int(subscriber_id))
+    here = whole_number(batch), whole_number(subscriber_id, greatest=GREATEST_LONG_KEY)
+    return None if here[0] is None or here[1] is None else Place(here[0], here[1])
 
 
 SCREENS = (

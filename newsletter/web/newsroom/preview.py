@@ -15,6 +15,7 @@ from newsletter.plan.stored import lists_of
 from newsletter.render.preview import Persona, preview_html, preview_text
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.web.numbers import GREATEST_LONG_KEY, whole_number
 
 VIEWS = ("desktop", "phone", "text", "source")
 MOST_FOUND = 8
@@ -139,7 +140,7 @@ def _asked(visit: Visit) -> tuple[Edition, MailingList, Look]:
 def _persona(visit: Visit, previewed: Previewed, mailing_list: MailingList, look: Look) -> Persona:
     if look.reader.startswith(_REAL):
         visit.require(Role.EDITOR, [mailing_list.id])
-        reader = visit.session.get(Subscriber, _number(look.reader.removeprefix(_REAL)))
+        reader = _reader(visit, look.reader.removeprefix(_REAL))
         if reader is None:
             raise NotFoundError(NOT_HERE)
         return persona_of(visit.session, reader, mailing_list, previewed)
@@ -147,8 +148,9 @@ def _persona(visit: Visit, previewed: Previewed, mailing_list: MailingList, look
     return next((each.persona for each in samples if each.key == look.reader), samples[0].persona)
 
 
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else 0
+def _reader(visit: Visit, text: str) -> Subscriber | None:
+    number = whole_number(text, greatest=GREATEST_LONG_KEY)
+    return None if number is None else visit.session.get(Subscriber, number)
 
 
 def _found(visit: Visit, mailing_list: MailingList, words: str) -> tuple[Subscriber, ...]:

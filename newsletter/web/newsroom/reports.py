@@ -48,8 +48,8 @@ def of_list(visit: Visit) -> Response:
     days = _days(visit)
     growth = growth_of(visit.session, [mailing_list], days=days, now=visit.now)[mailing_list.id]
     rows = growth.days if days <= QUARTER else by_weeks(growth.days)
-    within = visit.identity.list_ids
-    page = edition_lines(visit.session, mailing_list.id, within=within, before=_before(visit))
+    within, before = visit.identity.list_ids, visit.query_number("before")
+    page = edition_lines(visit.session, mailing_list.id, within=within, before=before)
     return visit.page(
         "reports/list.html",
         list=mailing_list,
@@ -62,7 +62,7 @@ def of_list(visit: Visit) -> Response:
         moves=_moves(rows),
         editions=page.lines,
         older=page.older,
-        is_newest=_before(visit) is None,
+        is_newest=before is None,
         rates=_rates(page.lines),
     )
 
@@ -83,13 +83,8 @@ def sheet(visit: Visit) -> Response:
 
 
 def _days(visit: Visit) -> int:
-    text = visit.query("days")
-    return int(text) if text.isdecimal() and int(text) in SPANS else QUARTER
-
-
-def _before(visit: Visit) -> int | None:
-    text = visit.query("before")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+    days = visit.query_number("days")
+    return days if days in SPANS else QUARTER
 
 
 def _size(rows: Sequence[DayCount]) -> Chart:

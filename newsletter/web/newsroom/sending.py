@@ -29,6 +29,7 @@ from newsletter.web.newsroom.cookies import Undo
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 from newsletter.web.newsroom.way import Way, edition_page, way_of
+from newsletter.web.numbers import GREATEST_LONG_KEY
 
 WINDOW = timedelta(seconds=20)
 """The speed is that of so long, or a little longer."""
@@ -61,13 +62,11 @@ def troubles(visit: Visit) -> Response:
     name = str(visit.path["state"])
     if name not in TROUBLES:
         raise NotFoundError(NOT_HERE)
-    before = visit.query("before")
-    is_number = before.isascii() and before.isdecimal() and len(before) < 19
     found = people_in_trouble(
         visit.session,
         way.edition.id,
         TROUBLES[name],
-        before=int(before) if is_number else None,
+        before=visit.query_number("before", greatest=GREATEST_LONG_KEY),
     )
     older = None
     if found.older is not None:
@@ -97,7 +96,7 @@ def resume(visit: Visit) -> Response:
 def settle(visit: Visit) -> Response:
     """People in doubt: they were mailed, or they are mailed once more."""
     way = _begun(visit, Role.EDITOR)
-    chosen = {int(each) for each in visit.form.every("person") if each.isdecimal()}
+    chosen = visit.form.numbers("person", greatest=GREATEST_LONG_KEY)
     edition_id, session = way.edition.id, visit.session
     in_doubt = everybody_in_doubt(session, edition_id)
     people = in_doubt if visit.form.has("everybody") else _among(in_doubt, chosen)

@@ -30,6 +30,7 @@ from newsletter.plan.inbox import OpenDraft, open_drafts, take_out, use_candidat
 from newsletter.web.newsroom.cookies import Undo
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.web.numbers import GREATEST_LONG_KEY, whole_number
 
 PAGE = 40
 TABS: dict[str, Sequence[CandidateState]] = {
@@ -134,14 +135,11 @@ def _inbox(
 ) -> Response:
     session, tab = visit.session, visit.query("tab")
     tab = tab if tab in TABS else "new"
-    before = visit.query("before")
     shown = shown_candidates(
         session,
         mailing_list.id,
         TABS[tab],
-        before=int(before)
-        if before.isascii() and before.isdecimal() and len(before) < 18
-        else None,
+        before=visit.query_number("before", greatest=GREATEST_LONG_KEY),
         words=visit.query("q"),
         most=PAGE + 1,
     )
@@ -220,18 +218,19 @@ def _list_of(visit: Visit, list_id: int) -> MailingList:
 
 
 def _candidate(visit: Visit) -> Candidate:
-    candidate = get_candidate(visit.session, visit.number("id"))
+    candidate = get_candidate(visit.session, visit.number("id", greatest=GREATEST_LONG_KEY))
     visit.require(Role.WRITER, [candidate.list_id])
     return candidate
 
 
 def _target(text: str) -> tuple[int, int]:
     """`12.0`: the edition and the section of its draft."""
-    edition, _, section = text.partition(".")
-    if not (edition.isdecimal() and section.isdecimal() and text.isascii() and len(text) < 18):
+    written, _, place = text.partition(".")
+    edition_id, section = whole_number(written), whole_number(place)
+    if edition_id is None or section is None:
         message = "Choose a draft that the story goes into."
         raise InputError(message)
-    return int(edition), int(section)
+    return edition_id, section
 
 
 def _chosen(drafts: Sequence[OpenDraft], into: str) -> str:

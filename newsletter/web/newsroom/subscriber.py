@@ -40,6 +40,7 @@ from newsletter.web.newsroom.subscribers import (
     own_lists,
 )
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.web.numbers import GREATEST_LONG_KEY
 
 FIELDS = ("address", "name", "language", "zone", "delivery_time", "break_until", "tags")
 ATTRIBUTE = "attribute-"
@@ -82,14 +83,11 @@ def history(visit: Visit) -> Response:
 
 def mail(visit: Visit) -> Response:
     detail = _detail(visit)
-    before = visit.query("before")
     page = mail_history(
         visit.session,
         detail.person.id,
         list_ids=own_lists(visit),
-        before=int(before)
-        if before.isascii() and before.isdecimal() and len(before) < 10
-        else None,
+        before=visit.query_number("before"),
         limit=DELIVERIES_ON_A_PAGE,
     )
     return visit.page("office/subscriber_mail.html", mail=page, **_shared(visit, detail))
@@ -210,7 +208,7 @@ def _detail(visit: Visit) -> SubscriberDetail:
     """Of somebody with certain lists only what concerns these (S-09)."""
     own = own_lists(visit)
     try:
-        detail = subscriber_detail(visit.session, visit.number("id"))
+        detail = subscriber_detail(visit.session, visit.number("id", greatest=GREATEST_LONG_KEY))
         return detail if own is None else narrow(visit.session, detail, own)
     except NotFoundError as error:
         raise NotFoundError(NOT_HERE) from error

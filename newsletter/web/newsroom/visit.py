@@ -27,6 +27,7 @@ from newsletter.web.newsroom.cookies import Notice, Undo
 from newsletter.web.newsroom.forms import Form
 from newsletter.web.newsroom.menu import OWN, Place, menu_of
 from newsletter.web.newsroom.pages import rendered, translated
+from newsletter.web.numbers import GREATEST_KEY, whole_number
 
 NOT_HERE = "There is nothing at this address, or not for you."
 SHOW_AGAIN = "Show once more that it is you."
@@ -141,12 +142,16 @@ class Visit:
         self.require(role, self.session.scalars(of_edition).all())
         return found
 
-    def number(self, name: str) -> int:
-        """A number in the address. Raises `NotFoundError` for anything else."""
-        text = str(self.path[name])
-        if not text.isascii() or not text.isdecimal() or len(text) > 18:
+    def number(self, name: str, *, greatest: int = GREATEST_KEY) -> int:
+        """A number in the address's path. Raises `NotFoundError` for anything else."""
+        number = whole_number(str(self.path[name]), greatest=greatest)
+        if number is None:
             raise NotFoundError(NOT_HERE)
-        return int(text)
+        return number
+
+    def query_number(self, name: str, *, greatest: int = GREATEST_KEY) -> int | None:
+        """One behind the address's question mark; None for anything else."""
+        return whole_number(self.query(name), greatest=greatest)
 
     def page(self, template: str, *, status: int = 200, **context: Any) -> HTMLResponse:
         """A whole page, or, of a template whose name begins with `_`, a part of one."""

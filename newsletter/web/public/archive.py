@@ -44,6 +44,7 @@ from newsletter.web.public.editions import LETTER_POLICY
 
 PAGE = 30
 IN_A_FEED = 20
+MOST_REMEMBERED = 400
 # Short, so that a correction shows soon.
 KEPT = "public, max-age=60"
 
@@ -174,21 +175,33 @@ def _feed(session: Session, shelf: _Shelf, name: str) -> Feed:
 
 def _entry(session: Session, shelf: _Shelf, edition: Published) -> Entry:
     url = shelf.url_of(edition)
-    revision = published_revision(session, edition.edition_id)
-    content = rendered(
-        "public/_archive_entry.html",
-        key_points=briefing_of(revision).key_points,
-        stories=stories_of(revision),
-        url=url,
-    )
     return Entry(
         url=url,
         title=edition.title,
         summary=edition.summary,
-        content=content,
+        content=_content(session, edition, url),
         published_at=edition.started_at,
         updated_at=max(edition.approved_at, edition.started_at),
     )
+
+
+def _content(session: Session, edition: Published, url: str) -> str:
+    """Made once in a process: programs ask for the same editions every few minutes."""
+    key = url, edition.public_id, edition.approved_at
+    if key not in _contents:
+        revision = published_revision(session, edition.edition_id)
+        _contents[key] = rendered(
+            "public/_archive_entry.html",
+            key_points=briefing_of(revision).key_points,
+            stories=stories_of(revision),
+            url=url,
+        )
+        while len(_contents) > MOST_REMEMBERED:
+            _contents.pop(next(iter(_contents)), None)
+    return _contents[key]
+
+
+_contents: dict[tuple[str, str, datetime], str] = {}
 
 
 def _feed_response(request: Request, body: bytes, kind: str, shelf: _Shelf) -> Response:

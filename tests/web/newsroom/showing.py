@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from newsletter.accounts.links import make_link
 from newsletter.accounts.people import Rights, create_account
 from newsletter.accounts.sessions import begin_session
-from newsletter.bench.pages import example_paths
+from newsletter.bench.addresses import staff_paths
 from newsletter.clock import utc_now
 from newsletter.db import make_engine, reading, transaction
 from newsletter.models import LinkPurpose, Role
@@ -81,7 +81,7 @@ def showing(
     if prepare is not None:
         prepare(engine)
     with reading(engine) as session:
-        paths = sorted({*example_paths(session), *MORE})
+        paths = sorted({*staff_paths(session), *MORE})
     engine.dispose()
     with running_server(f"sqlite:///{file}", redis_url, folder / "web.log") as server:
         answers = {path: server.get(path, _cookie(token)) for path in paths}

@@ -12,7 +12,7 @@ from newsletter.compose.briefing import Briefing, KeyPoint, Section, Story, plai
 from newsletter.compose.content import DraftContent
 from newsletter.compose.tidy import tidy
 from newsletter.db import reading, transaction
-from newsletter.models import EditionState, MailingList, Role
+from newsletter.models import EditionList, EditionState, MailingList, Role
 from newsletter.plan.approval import approve_edition
 from newsletter.plan.drafts import Draft, cut_revision, draft_of, kept_drafts, open_edition
 from tests.newsroom import a_briefing, add_list, add_transport, edition_of, settings_for
@@ -95,6 +95,23 @@ def test_what_was_begun_is_met_as_cards(site: Site) -> None:
 
     assert cards.text.count('class="card"') == 3
     assert "## Story number 2 of the port" in text.text
+
+
+def test_what_is_found_beside_the_draft_is_of_all_its_lists(site: Site) -> None:
+    edition_id = opened(site.engine)
+    other = add_list(site.engine, "other")
+    url = f"/newsroom/editions/{edition_id}/compose"
+    writer = site.member(Role.WRITER)
+    before = text_of(writer.get(url))
+
+    with transaction(site.engine) as session:
+        session.get_one(MailingList, other).postal_address = ""
+        session.add(EditionList(edition_id=edition_id, position=1, list_id=other))
+    after = text_of(writer.get(url))
+
+    missing = "The list has no postal address; give it one."
+    assert missing not in before
+    assert after.count(missing) == 1
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, None])
@@ -499,6 +516,8 @@ def test_an_uploaded_picture_is_kept_by_us(site: Site) -> None:
         ({"verb": "story", "headline": "H"}, "which one is meant"),
         ({"verb": "story-up", "story": 9}, "no story 9"),
         ({"verb": "nonsense"}, "what to do"),
+        ({"verb": "points", "point": ["One", "Two"], "tie": ["1"]}, "came in parts"),
+        ({"verb": "story", "story": 1, "src": "https://a.example/b.png"}, "came in parts"),
         ({"verb": "wording", "version": "x"}, "which version"),
         ({"verb": "wording", "subject": "x" * 300}, "255 characters"),
     ],

@@ -175,13 +175,27 @@ def test_a_correction_is_noted_with_its_time_in_the_list_s_zone(
             )
 
     page = client.get(f"/archive/harbour/{public_id}").text
+    mailed = client.get(f"/e/{public_id}").text
     listed = client.get("/archive/harbour").text
 
-    assert re.search(r"Corrected on Friday, [^.<]*20[^.<]*2026, 08:10 CET\.", page)
-    assert "The ferry left at &lt;six&gt;." in page
-    assert "Nobody approved this." not in page
+    for shown in (page, mailed):
+        assert re.search(r"Corrected on Friday, [^.<]*20[^.<]*2026, 08:10 CET\.", shown)
+        assert "The ferry left at &lt;six&gt;." in shown
+        assert "Nobody approved this." not in shown
     assert "08:10 CET" in listed
     assert 'property="article:modified_time" content="2026-11-20T07:10:00Z"' in page
+
+
+def test_what_was_never_corrected_says_nothing_of_it(
+    client: TestClient, engine: Engine, list_id: int, tmp_path: Path
+) -> None:
+    public_id = add_edition(engine, list_id, tmp_path)
+
+    page = client.get(f"/e/{public_id}").text
+
+    assert "Corrected" not in page
+    assert "<aside" not in page
+    assert page.count("<main>") == page.count("</main>") == 1
 
 
 @pytest.mark.parametrize(
