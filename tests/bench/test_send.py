@@ -47,14 +47,13 @@ def bench(*options: str) -> dict[str, Any]:
     return figures
 
 
-@pytest.mark.parametrize(("store", "dkim"), [("sqlite", "none"), ("postgres", "rsa")])
-def test_a_small_run_tells_all_its_figures(store: str, dkim: str) -> None:
-    figures = bench("--store", store, "--dkim", dkim)
+def test_a_small_run_tells_all_its_figures() -> None:
+    figures = bench("--store", "postgres", "--dkim", "rsa")
 
-    assert (figures["store"], figures["readers"], figures["dkim"]) == (store, 300, dkim)
+    assert (figures["store"], figures["readers"], figures["dkim"]) == ("postgres", 300, "rsa")
     assert figures["messages_per_second"] > 0
     assert set(figures["cpu_split_us"]) == {"claim", "build", "sign", "record", "wire", "celery"}
-    assert (figures["bare_signature_us"] is None) == (dkim == "none")
+    assert figures["bare_signature_us"] > 0
     assert set(figures["reference"]) >= {"messages_per_second", "ratio_cpu", "ratio_rate"}
     assert figures["plan_seconds"] >= 0
     assert figures["first_message_seconds"] > 0
@@ -64,6 +63,8 @@ def test_a_small_run_tells_all_its_figures(store: str, dkim: str) -> None:
 def test_a_server_that_runs_already_takes_the_mail_and_the_ledger_counts(smtpd: DevMail) -> None:
     figures = bench("--store", "sqlite", "--peer", f"127.0.0.1:{smtpd.port}")
 
+    assert figures["store"] == "sqlite"
+    assert figures["bare_signature_us"] is None
     assert figures["counted_by"] == "ledger"
     assert len(smtpd.messages()) >= 300
 

@@ -37,14 +37,12 @@ def folder_of(ended: "subprocess.CompletedProcess[str]") -> Path:
 
 
 @pytest.mark.parametrize(
-    ("store", "faults"), [("sqlite", "F-10,F-15,F-25"), ("postgres", "F-14,F-15,F-16")]
+    ("store", "faults"), [("sqlite", "F-10,F-15"), ("postgres", "F-15")]
 )
 def test_a_small_drill_loses_nobody_and_mails_nobody_twice(store: str, faults: str) -> None:
-    runs = faults.count("F-")
-
     ended = drill(
         *("--store", store, "--faults", faults, "--readers", str(READERS)),
-        *("--seeds", str(runs), "--seed", "7", "--json"),
+        *("--seeds", "1", "--seed", "7", "--json"),
     )
 
     assert ended.returncode == 0, ended.stderr
@@ -55,7 +53,7 @@ def test_a_small_drill_loses_nobody_and_mails_nobody_twice(store: str, faults: s
     assert list(lines) == faults.split(",")
     assert all(set(line) == KEYS for line in lines.values())
     played = [line for line in lines.values() if line["seeds"] is not None]
-    assert sum(line["seeds"] for line in played) == runs
+    assert sum(line["seeds"] for line in played) == 1
     assert all(line["lost"] == line["twice"] == 0 for line in played)
     assert all(line["recover_seconds"] >= 0 for line in played)
     assert (lines["F-15"]["seeds"] is None) is (store == "sqlite")

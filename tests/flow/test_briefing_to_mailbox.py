@@ -56,7 +56,7 @@ def test_a_briefing_reaches_every_mailbox_and_its_readers_are_heard(tmp_path: Pa
         assert _request("GET", click[0])[1]["location"] == headers["location"]
     finally:
         demo.send_signal(signal.SIGINT)
-        rest = demo.communicate(timeout=60)[0]
+        rest = demo.communicate(timeout=PATIENCE_SECONDS)[0]
     assert demo.returncode == 0, rest
 
 

@@ -9,15 +9,7 @@ from starlette.responses import Response
 from newsletter.accounts.roles import Role
 from newsletter.compose.content import DraftContent
 from newsletter.compose.findings import Finding, Severity
-from newsletter.models import (
-    CheckOverride,
-    CorrectionMail,
-    Edition,
-    EditionState,
-    MailingList,
-    Revision,
-    WorkingDraft,
-)
+from newsletter.models import CheckOverride, CorrectionMail, Edition, EditionState, MailingList
 from newsletter.plan.approval import blocking, check_revision
 from newsletter.plan.drafts import draft_of
 from newsletter.plan.editions import has_correction, is_out
@@ -61,16 +53,7 @@ class Way:
 
     @cached_property
     def content(self) -> DraftContent:
-        self._keep_rows()
         return draft_of(self.visit.session, self.edition.id).content
-
-    def _keep_rows(self) -> None:
-        """A session reads a row anew that nobody holds, and these are asked for in many places."""
-        get, edition = self.visit.session.get, self.edition
-        self._rows = (
-            get(WorkingDraft, edition.id),
-            get(Revision, (edition.id, edition.revision)),
-        )
 
     @property
     def title(self) -> str:
@@ -78,7 +61,6 @@ class Way:
 
     @cached_property
     def marks(self) -> Marks:
-        self._keep_rows()
         return marks_of(self.visit.session, self.edition)
 
     @property
@@ -107,7 +89,6 @@ class Way:
         """Of the newest revision; none before there is one."""
         if not self.edition.revision:
             return ()
-        self._keep_rows()
         visit = self.visit
         return check_revision(visit.session, self.edition, settings=visit.settings, now=visit.now)
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 import pytest
 import redis as redis_client
@@ -72,19 +72,23 @@ def test_s01_the_answer_is_the_same_in_words_length_and_time(
 ) -> None:
     make_list(engine, opt_in=opt_in)
     populate(engine, settings)
-    taken: dict[str, list[float]] = {who: [] for who in CLASSES}
+    later: dict[str, list[float]] = {who: [] for who in CLASSES}
     said = set()
 
     for number in range(TRIES):
+        taken = {}
         for who in CLASSES[number % 4 :] + CLASSES[: number % 4]:
             fields = filled(address_of(who, number))
             began = time.perf_counter()
             answer_to_them = send(client, path, fields)
-            taken[who].append(time.perf_counter() - began)
+            taken[who] = time.perf_counter() - began
             headers = tuple(sorted(answer_to_them.headers.items()))
             said.add((answer_to_them.status_code, answer_to_them.content, headers))
+        # Against the others of the same moment: a machine with much to do is slow to all of them.
+        for who, seconds in taken.items():
+            later[who].append(seconds - mean(taken.values()))
 
-    medians = [median(times) for times in taken.values()]
+    medians = [median(times) for times in later.values()]
     assert len(said) == 1
     assert max(medians) - min(medians) < CLOSE_SECONDS
     assert len(requests(engine)) == TRIES * (len(CLASSES) + 1)
