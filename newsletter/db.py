@@ -44,6 +44,10 @@ from sqlalchemy.types import TypeDecorator
 from newsletter.settings import get_settings
 
 BUSY_TIMEOUT_MS = 20_000
+GREATEST_KEY = 2**31 - 1
+"""PostgreSQL refuses the whole question when it is asked for a greater one."""
+GREATEST_LONG_KEY = 2**63 - 1
+"""Of the tables that grow without end, whose keys are `BigId`."""
 
 _Row = TypeVar("_Row", bound="Model")
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, delete
 
+from newsletter.accounts.challenges import forget_challenges
 from newsletter.accounts.links import forget_links
-from newsletter.accounts.passkeys import forget_challenges
 from newsletter.accounts.sessions import forget_sessions
 from newsletter.accounts.throttle import forget_failures
 from newsletter.db import transaction

@@ -2,11 +2,11 @@
 
 import ipaddress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlsplit
 
 import webauthn
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 from webauthn.helpers import (
     parse_authentication_credential_json,
@@ -24,13 +24,12 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from newsletter.accounts.challenges import new_challenge, take_challenge
 from newsletter.accounts.people import read_name
 from newsletter.accounts.second_factors import refuse_to_drop_the_last
-from newsletter.accounts.sessions import hash_of
 from newsletter.errors import InputError, NotFoundError, StateError
-from newsletter.models import Account, Passkey, PasskeyChallenge
+from newsletter.models import Account, Passkey
 
-GOOD_FOR = timedelta(minutes=5)
 MOST_PASSKEYS = 20
 
 _WRONG = "passkey: it was not accepted; try again"
@@ -77,7 +76,7 @@ def registration_options(
             user_id=account.id.to_bytes(_USER_ID_BYTES),
             user_name=account.email,
             user_display_name=account.name,
-            challenge=_new_challenge(session, holder, now),
+            challenge=new_challenge(session, holder, now=now),
             exclude_credentials=[_descriptor(each) for each in passkeys_of(session, account.id)],
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.PREFERRED,
@@ -138,7 +137,7 @@ def sign_in_options(
     return webauthn.options_to_json(
         webauthn.generate_authentication_options(
             rp_id=party.id,
-            challenge=_new_challenge(session, holder, now),
+            challenge=new_challenge(session, holder, now=now),
             allow_credentials=[_descriptor(each) for each in own],
             user_verification=(
                 UserVerificationRequirement.REQUIRED
@@ -201,39 +200,14 @@ def drop_passkey(session: Session, account: Account, passkey_id: int) -> Passkey
     return own[passkey_id]
 
 
-def forget_challenges(session: Session, *, now: datetime) -> None:
-    session.execute(delete(PasskeyChallenge).where(PasskeyChallenge.created_at < now - GOOD_FOR))
-
-
-def _new_challenge(session: Session, holder: str, now: datetime) -> bytes:
-    challenge = webauthn.helpers.generate_challenge()
-    row = PasskeyChallenge(challenge=challenge, holder=hash_of(holder), created_at=now)
-    session.add(row)
-    session.flush()
-    return challenge
-
-
 def _take_challenge(
     session: Session,
     answer: RegistrationCredential | AuthenticationCredential,
     holder: str,
     now: datetime,
 ) -> bytes:
-    """The one that was given to this browser, which nobody can answer again."""
     told = parse_client_data_json(answer.response.client_data_json).challenge
-    challenge: bytes | None = session.scalar(
-        delete(PasskeyChallenge)
-        .where(
-            PasskeyChallenge.challenge == told,
-            PasskeyChallenge.holder == hash_of(holder),
-            PasskeyChallenge.created_at >= now - GOOD_FOR,
-        )
-        .returning(PasskeyChallenge.challenge)
-    )
-    if challenge is None:
-        message = "passkey: that took too long; try again"
-        raise InputError(message)
-    return challenge
+    return take_challenge(session, told, holder, now=now)
 
 
 def _descriptor(row: Passkey) -> PublicKeyCredentialDescriptor:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from newsletter.addresses import Address, address_hash
 from newsletter.audience.fields import refuse
-from newsletter.db import insert_or_ignore
+from newsletter.db import GREATEST_KEY, insert_or_ignore
 from newsletter.models import EVERYWHERE, ReplyClass, Suppression, SuppressionReason
 
 LONGEST_SOURCE = 200
@@ -207,9 +207,12 @@ def _place(entry: Suppression) -> str:
 def _read_place(text: str) -> tuple[datetime, bytes, int]:
     try:
         at, hashed, list_id = text.rsplit(".", 2)
-        return datetime.fromisoformat(at).replace(tzinfo=UTC), bytes.fromhex(hashed), int(list_id)
+        place = datetime.fromisoformat(at).replace(tzinfo=UTC), bytes.fromhex(hashed), int(list_id)
     except ValueError:
+        place = None
+    if place is None or not EVERYWHERE <= place[2] <= GREATEST_KEY:
         refuse("after", "write what the page before gave as its next one")
+    return place
 
 
 def _strengthen(session: Session, entries: Collection[NewSuppression]) -> None:

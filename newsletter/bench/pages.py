@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sqlalchemy import Engine
+
 from newsletter.bench.addresses import archive_starts, public_paths, staff_paths
 from newsletter.bench.crawl import Crawl, crawl_archive
 from newsletter.bench.site import Browser, Spread, WebServer, running_web, signed_in
 from newsletter.bench.writing import WritingTime, time_writing
-from newsletter.db import get_engine, reading
+from newsletter.db import reading
 from newsletter.settings import Settings
 from newsletter.tokens import Tokens
 
@@ -72,13 +74,18 @@ class Pages:
 
 
 def time_pages(
-    settings: Settings, *, runs: int, match: str = "", tell: Tell = lambda _: None
+    engine: Engine,
+    settings: Settings,
+    *,
+    runs: int,
+    match: str = "",
+    tell: Tell = lambda _: None,
 ) -> Pages:
     """Pages with `match` in their address; with none, typing and the whole archive too.
 
     What an address has nothing to show for is passed over.
     """
-    engine, tokens = get_engine(), Tokens(settings.secret_keys)
+    tokens = Tokens(settings.secret_keys)
     with reading(engine) as session:
         staff = sorted({path for path in staff_paths(session) if match in path})
         public = sorted({path for path in public_paths(session, tokens) if match in path})

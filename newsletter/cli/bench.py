@@ -13,6 +13,7 @@ from newsletter.bench.others import Server
 from newsletter.bench.pages import Pages, time_pages
 from newsletter.bench.segments import measure_segments
 from newsletter.bench.send import Compared, Figures, Plan, Result, measure
+from newsletter.db import get_engine
 from newsletter.settings import get_settings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -141,7 +142,11 @@ def pages_command(runs: int, match: str, as_json: bool) -> None:
     archive holds what belongs to one reader.
     """
     found = time_pages(
-        get_settings(), runs=runs, match=match, tell=lambda text: click.echo(text, err=True)
+        get_engine(),
+        get_settings(),
+        runs=runs,
+        match=match,
+        tell=lambda text: click.echo(text, err=True),
     )
     if as_json:
         click.echo(json.dumps(found.to_json()))

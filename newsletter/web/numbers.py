@@ -1,9 +1,6 @@
 """Whole numbers as they come from outside: in an address, a form, a cursor."""
 
-GREATEST_KEY = 2**31 - 1
-"""PostgreSQL refuses the whole question when it is asked for a greater one."""
-GREATEST_LONG_KEY = 2**63 - 1
-"""Of the tables that grow without end: subscribers, attempts, entries of logs."""
+from newsletter.db import GREATEST_KEY
 
 
 def whole_number(text: str, *, greatest: int = GREATEST_KEY) -> int | None:

@@ -8,13 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
+from newsletter.accounts.challenges import GOOD_FOR, forget_challenges
 from newsletter.accounts.installation import InstallationSettings, change_installation_settings
 from newsletter.accounts.passkeys import (
-    GOOD_FOR,
     Party,
     Shown,
     drop_passkey,
-    forget_challenges,
     party_of,
     passkeys_of,
     register_passkey,

@@ -169,6 +169,7 @@ def test_the_list_is_read_page_by_page_with_nothing_twice_or_missing(session: Se
     assert sorted(each for page in pages for each in page) == sorted(everything)
 
 
-def test_a_page_that_there_is_not_is_refused(session: Session) -> None:
+@pytest.mark.parametrize("after", ["yesterday", "2026-11-23T06:00:00.aa.9999999999"])
+def test_a_page_that_there_is_not_is_refused(session: Session, after: str) -> None:
     with pytest.raises(InputError, match="after: "):
-        list_suppressions(session, after="yesterday")
+        list_suppressions(session, after=after)

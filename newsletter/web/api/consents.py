@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from newsletter.accounts.scopes import Scope
 from newsletter.audience.retention import Cutoffs, count_due
+from newsletter.db import GREATEST_LONG_KEY
 from newsletter.models import ConsentKind, LegalBasis
 from newsletter.queue import Job, enqueue_after_commit
 from newsletter.report.consents import (
@@ -71,7 +72,9 @@ def list_unproven(
     """The list's confirmed people whose consent nothing proves, by number."""
     with call.reading() as session:
         list_id = call.list_called(session, slug).id
-        page = people_without_evidence(session, list_id, after=number_in(cursor) or 0, limit=limit)
+        page = people_without_evidence(
+            session, list_id, after=number_in(cursor, greatest=GREATEST_LONG_KEY) or 0, limit=limit
+        )
         items = [shown(session, person) for person in page.people]
     return paged(request, items, page.next_after)
 

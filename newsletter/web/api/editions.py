@@ -24,7 +24,7 @@ from newsletter.compose.content import LONGEST_SUBJECT, DraftContent
 from newsletter.compose.findings import Finding, Severity
 from newsletter.compose.formatting import format_briefing
 from newsletter.compose.parser import read_briefing
-from newsletter.db import transaction
+from newsletter.db import GREATEST_LONG_KEY, transaction
 from newsletter.deliver.test_sends import request_test
 from newsletter.errors import NotFoundError
 from newsletter.models import DeliveryState, Edition, EditionState, Past, Reason
@@ -58,8 +58,17 @@ from newsletter.web.api.body import JsonRoute
 from newsletter.web.api.briefings import BriefingBody, BriefingShown
 from newsletter.web.api.calls import Call, Outcome, may_read, may_write, one
 from newsletter.web.api.fields import Address, Body, Day, Key, Line, NumberInPath, Time
-from newsletter.web.api.pages import Cursor, Limit, Page, number_in, paged, text_in
+from newsletter.web.api.pages import (
+    Cursor,
+    Limit,
+    Page,
+    number_in,
+    paged,
+    text_in,
+    unknown_cursor,
+)
 from newsletter.web.api.problems import RefusedError
+from newsletter.web.numbers import whole_number
 
 router = APIRouter(prefix="/editions", tags=["editions"], route_class=JsonRoute)
 
@@ -684,6 +693,7 @@ def _place(text: str | None) -> Place | None:
     if text is None:
         return None
     batch, _, subscriber_id = text.partition("-")
-    if not all(each.isascii() and each.isdecimal() for each in (batch, subscriber_id)):
-        raise RefusedError(422, "cursor: write what the page before gave as its next one.")
-    return Place(int(batch), int(subscriber_id))
+    here = whole_number(batch), whole_number(subscriber_id, greatest=GREATEST_LONG_KEY)
+    if here[0] is None or here[1] is None:
+        raise unknown_cursor()
+    return Place(here[0], here[1])

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
-from newsletter.web.numbers import GREATEST_KEY, GREATEST_LONG_KEY
+from newsletter.db import GREATEST_KEY, GREATEST_LONG_KEY
 
 ONE_LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _KEY = r"^[a-z0-9]+(-+[a-z0-9]+)*$"

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from newsletter.db import GREATEST_KEY
 from newsletter.web.api.problems import RefusedError
 
 MOST_ON_A_PAGE = 500
@@ -33,17 +34,21 @@ class Page(BaseModel, Generic[Item]):
     next: str | None = Field(description="The cursor of the next page; null: this is the last.")
 
 
-def number_in(cursor: str | None) -> int | None:
+def number_in(cursor: str | None, *, greatest: int = GREATEST_KEY) -> int | None:
     place = _read(cursor)
-    if place is not None and not isinstance(place, int):
-        raise _unknown()
+    if place is None:
+        return None
+    if not isinstance(place, int) or not 0 <= place <= greatest:
+        raise unknown_cursor()
     return place
 
 
 def text_in(cursor: str | None) -> str | None:
     place = _read(cursor)
-    if place is not None and not isinstance(place, str):
-        raise _unknown()
+    if place is None:
+        return None
+    if not isinstance(place, str) or "\0" in place:
+        raise unknown_cursor()
     return place
 
 
@@ -71,13 +76,11 @@ def _read(cursor: str | None) -> int | str | None:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         place = json.loads(raw)
     except (binascii.Error, ValueError) as error:
-        raise _unknown() from error
+        raise unknown_cursor() from error
     if isinstance(place, bool) or not isinstance(place, int | str) or _cursor(place) != cursor:
-        raise _unknown()
-    if isinstance(place, int) and not 0 <= place < 2**63:
-        raise _unknown()
+        raise unknown_cursor()
     return place
 
 
-def _unknown() -> RefusedError:
+def unknown_cursor() -> RefusedError:
     return RefusedError(422, "cursor: write what the page before gave as its next one.")

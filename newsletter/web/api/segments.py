@@ -27,6 +27,7 @@ from newsletter.audience.segments.saved import (
     segment_by_name,
     start_count,
 )
+from newsletter.db import GREATEST_LONG_KEY
 from newsletter.models import Segment
 from newsletter.web.api.body import JsonRoute
 from newsletter.web.api.calls import Call, Outcome, may_change, may_read, may_write, one
@@ -199,7 +200,9 @@ def list_people_of_segment(
     call.require_every_list()
     with call.reading() as session:
         segment = segmented(session, segment_by_name(session, name).definition, now=call.now)
-        page = people_of(session, segment, after=number_in(cursor) or 0, limit=limit)
+        page = people_of(
+            session, segment, after=number_in(cursor, greatest=GREATEST_LONG_KEY) or 0, limit=limit
+        )
         items = [shown(session, person) for person in page.people]
     return paged(request, items, page.next_after)
 

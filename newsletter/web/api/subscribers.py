@@ -24,7 +24,7 @@ from newsletter.audience.subscribers import (
     list_subscribers,
 )
 from newsletter.audience.tags import set_tags
-from newsletter.db import locked
+from newsletter.db import GREATEST_LONG_KEY, locked
 from newsletter.errors import NotFoundError
 from newsletter.models import (
     MailingList,
@@ -102,7 +102,7 @@ def list_people(
             list_id=call.list_called(session, slug).id if slug is not None else None,
             status=SubscriptionStatus[status.upper()] if status is not None else None,
             tag=tag,
-            after=number_in(cursor) or 0,
+            after=number_in(cursor, greatest=GREATEST_LONG_KEY) or 0,
             limit=limit,
         )
         items = [shown(session, person) for person in page.people]

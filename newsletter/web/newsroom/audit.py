@@ -8,9 +8,9 @@ from starlette.responses import Response
 from newsletter.accounts.audit import audit_actions, audit_entries
 from newsletter.accounts.people import all_accounts
 from newsletter.accounts.roles import Role
+from newsletter.db import GREATEST_LONG_KEY
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
-from newsletter.web.numbers import GREATEST_LONG_KEY
 
 PAGE = "/office/audit"
 

@@ -9,7 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Message
 
-from newsletter.web.numbers import GREATEST_KEY, whole_number
+from newsletter.db import GREATEST_KEY
+from newsletter.web.numbers import whole_number
 
 MOST_FIELDS = 2_000
 MOST_FILES = 20

@@ -8,6 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from newsletter.accounts.roles import Role
 from newsletter.audience.exporting import disarmed
+from newsletter.db import GREATEST_LONG_KEY
 from newsletter.errors import AddressError, InputError, NotFoundError
 from newsletter.models import DeliveryState, Edition, Reason
 from newsletter.report.editions import edition_status
@@ -23,7 +24,7 @@ from newsletter.report.people import (
 from newsletter.report.titles import titles_of
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
-from newsletter.web.numbers import GREATEST_LONG_KEY, whole_number
+from newsletter.web.numbers import whole_number
 
 _COLUMNS = ("address", "name", "state", "reason", "code", "attempts", "revision", "sent_at")
 _STATES = (

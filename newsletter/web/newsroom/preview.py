@@ -8,6 +8,7 @@ from starlette.responses import HTMLResponse, Response
 
 from newsletter.accounts.roles import Role
 from newsletter.audience.search import Wanted, search_subscribers
+from newsletter.db import GREATEST_LONG_KEY
 from newsletter.errors import NotFoundError, RenderError, StateError
 from newsletter.models import Edition, MailingList, Subscriber
 from newsletter.plan.previews import Previewed, persona_of, preview_of, samples_of
@@ -15,7 +16,7 @@ from newsletter.plan.stored import lists_of
 from newsletter.render.preview import Persona, preview_html, preview_text
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
-from newsletter.web.numbers import GREATEST_LONG_KEY, whole_number
+from newsletter.web.numbers import whole_number
 
 VIEWS = ("desktop", "phone", "text", "source")
 MOST_FOUND = 8

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from newsletter.accounts.roles import Role
+from newsletter.db import GREATEST_LONG_KEY
 from newsletter.deliver.settling import send_again, settle_by_evidence
 from newsletter.errors import NotFoundError, StateError
 from newsletter.models import AudienceCount, DeliveryState, EditionState, Evidence, Hold, HoldScope
@@ -29,7 +30,6 @@ from newsletter.web.newsroom.cookies import Undo
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 from newsletter.web.newsroom.way import Way, edition_page, way_of
-from newsletter.web.numbers import GREATEST_LONG_KEY
 
 WINDOW = timedelta(seconds=20)
 """The speed is that of so long, or a little longer."""

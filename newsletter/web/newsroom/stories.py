@@ -24,13 +24,14 @@ from newsletter.compose.feeds import (
     remove_feed,
     rename_feed,
 )
+from newsletter.db import GREATEST_LONG_KEY
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import Candidate, CandidateState, Edition, MailingList
 from newsletter.plan.inbox import OpenDraft, open_drafts, take_out, use_candidate
 from newsletter.web.newsroom.cookies import Undo
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
-from newsletter.web.numbers import GREATEST_LONG_KEY, whole_number
+from newsletter.web.numbers import whole_number
 
 PAGE = 40
 TABS: dict[str, Sequence[CandidateState]] = {

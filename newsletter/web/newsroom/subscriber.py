@@ -21,6 +21,7 @@ from newsletter.audience.suppression import suppress
 from newsletter.audience.suppression_lifting import ONLY_BY_THEMSELVES, lift
 from newsletter.audience.tags import read_tags, set_tags
 from newsletter.audience.zones import zone_choices
+from newsletter.db import GREATEST_LONG_KEY
 from newsletter.errors import AddressError, InputError, NotFoundError
 from newsletter.models import (
     EVERYWHERE,
@@ -40,7 +41,6 @@ from newsletter.web.newsroom.subscribers import (
     own_lists,
 )
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
-from newsletter.web.numbers import GREATEST_LONG_KEY
 
 FIELDS = ("address", "name", "language", "zone", "delivery_time", "break_until", "tags")
 ATTRIBUTE = "attribute-"

@@ -17,6 +17,7 @@ from newsletter.accounts.installation import installation_settings
 from newsletter.accounts.roles import Identity, Role
 from newsletter.accounts.sessions import SignedIn, is_fresh
 from newsletter.audience.lists import all_lists
+from newsletter.db import GREATEST_KEY
 from newsletter.errors import ForbiddenError, NotFoundError, StaleError
 from newsletter.models import Edition, EditionList, MailingList
 from newsletter.settings import Settings
@@ -27,7 +28,7 @@ from newsletter.web.newsroom.cookies import Notice, Undo
 from newsletter.web.newsroom.forms import Form
 from newsletter.web.newsroom.menu import OWN, Place, menu_of
 from newsletter.web.newsroom.pages import rendered, translated
-from newsletter.web.numbers import GREATEST_KEY, whole_number
+from newsletter.web.numbers import whole_number
 
 NOT_HERE = "There is nothing at this address, or not for you."
 SHOW_AGAIN = "Show once more that it is you."

@@ -1,5 +1,7 @@
 """What holds for every request: errors, pages, repeated writes, lost updates, limits."""
 
+import base64
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -186,6 +188,21 @@ class TestPages:
 
 
 @pytest.mark.parametrize("store", STORES)
+    @pytest.mark.parametrize("store", ["postgresql"])  # SQLite's integers are all of one size
+    @pytest.mark.parametrize(
+        ("path", "place"),
+        [("editions", 2**31), ("imports", 2**31), ("subscribers", 2**63), ("tags", "\0")],
+    )
+    def test_a_cursor_that_no_page_gave_is_refused(
+        self, client: TestClient, admin: dict[str, str], path: str, place: int | str
+    ) -> None:
+        cursor = base64.urlsafe_b64encode(json.dumps(place).encode()).rstrip(b"=").decode()
+
+        answer = client.get(f"{path}?cursor={cursor}", headers=admin)
+
+        assert answer.status_code == 422
+
+
 class TestRepeatedWrites:
     def test_the_same_request_is_answered_the_same_and_done_once(
         self, client: TestClient, engine: Engine, admin: dict[str, str]

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newsletter.db import GREATEST_KEY, GREATEST_LONG_KEY
 from newsletter.models import Role
-from newsletter.web.numbers import GREATEST_KEY, GREATEST_LONG_KEY, whole_number
+from newsletter.web.numbers import whole_number
 from tests.site import Site
 
 BEYOND = ("2147483648", "9223372036854775808", "9" * 5_000)
