@@ -1,10 +1,11 @@
-"""Shows one person with all that is known of them, on a terminal or as JSON."""
+"""Shows people, or one person with all that is known of them, on a terminal or as JSON."""
 
 from typing import Any
 
 import click
 
 from newsletter.audience.detail import SubscriberDetail
+from newsletter.audience.subscribers import SubscriberPage
 from newsletter.cli.output import write_json
 from newsletter.models import EVERYWHERE, Subscriber
 
@@ -36,7 +37,18 @@ def show_person(detail: SubscriberDetail, *, as_json: bool) -> None:
         )
 
 
-def person_as_json(person: Subscriber) -> dict[str, Any]:
+def show_page(page: SubscriberPage, *, as_json: bool) -> None:
+    if as_json:
+        people = [_person_as_json(person) for person in page.people]
+        write_json({"subscribers": people, "next_after": page.next_after})
+        return
+    for person in page.people:
+        click.echo(f"{person.id:>9}  {person.address}  {person.name}".rstrip())
+    if page.next_after is not None:
+        click.echo(f"… and more: --after {page.next_after}", err=True)
+
+
+def _person_as_json(person: Subscriber) -> dict[str, Any]:
     return {
         "id": person.id,
         "address": person.address,
@@ -48,7 +60,7 @@ def person_as_json(person: Subscriber) -> dict[str, Any]:
 
 
 def _detail_as_json(detail: SubscriberDetail) -> dict[str, Any]:
-    return person_as_json(detail.person) | {
+    return _person_as_json(detail.person) | {
         "zone": detail.fields.get("zone"),
         "delivery_time": detail.fields.get("delivery time"),
         "break_until": detail.fields.get("break until"),

@@ -16,7 +16,7 @@ from newsletter.audience.privacy_remains import finish_erasures
 from newsletter.audience.retention import Cutoffs, Due, apply_retention, count_due
 from newsletter.audience.subscribers import find_subscriber
 from newsletter.cli.output import json_option, write_json
-from newsletter.cli.person import person_as_json
+from newsletter.cli.person import show_page
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
 from newsletter.report.consents import (
@@ -160,11 +160,4 @@ def _show_unproven(slug: str, after: int, limit: int, *, as_json: bool) -> None:
     with reading() as session:
         list_id = list_by_slug(session, slug).id
         page = people_without_evidence(session, list_id, after=after, limit=limit)
-    if as_json:
-        people = [person_as_json(person) for person in page.people]
-        write_json({"subscribers": people, "next_after": page.next_after})
-        return
-    for person in page.people:
-        click.echo(f"{person.id:>9}  {person.address}")
-    if page.next_after is not None:
-        click.echo(f"… and more: --after {page.next_after}", err=True)
+    show_page(page, as_json=as_json)

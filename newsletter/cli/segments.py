@@ -33,7 +33,7 @@ from newsletter.audience.segments.saved import (
 )
 from newsletter.audience.subscribers import MOST_ON_A_PAGE
 from newsletter.cli.output import json_option, write_json
-from newsletter.cli.person import person_as_json
+from newsletter.cli.person import show_page
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading, transaction
 from newsletter.errors import InputError
@@ -172,14 +172,7 @@ def people_command(name: str, after: int, limit: int, as_json: bool) -> None:
     with reading() as session:
         found = segmented(session, segment_by_name(session, name).definition, now=utc_now())
         page = people_of(session, found, after=after, limit=limit)
-    if as_json:
-        people = [person_as_json(person) for person in page.people]
-        write_json({"subscribers": people, "next_after": page.next_after})
-        return
-    for person in page.people:
-        click.echo(f"{person.id:>9}  {person.address}  {person.name}".rstrip())
-    if page.next_after is not None:
-        click.echo(f"… and more: --after {page.next_after}", err=True)
+    show_page(page, as_json=as_json)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from newsletter.audience.subscribers import (
 )
 from newsletter.audience.tags import read_tag, set_tags, tags_of
 from newsletter.cli.output import json_option, write_json
-from newsletter.cli.person import person_as_json, show_person
+from newsletter.cli.person import show_page, show_person
 from newsletter.cli.signup import evidence_command, invite_command
 from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
@@ -207,14 +207,7 @@ def list_command(
             after=after,
             limit=limit,
         )
-    if as_json:
-        people = [person_as_json(person) for person in page.people]
-        write_json({"subscribers": people, "next_after": page.next_after})
-        return
-    for person in page.people:
-        click.echo(f"{person.id:>9}  {person.address}  {person.name}".rstrip())
-    if page.next_after is not None:
-        click.echo(f"… and more: --after {page.next_after}", err=True)
+    show_page(page, as_json=as_json)
 
 
 def _origin() -> Origin:

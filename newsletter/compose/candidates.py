@@ -11,7 +11,7 @@ from newsletter.compose.briefing import Span, Story, from_json
 from newsletter.compose.feed_format import Entry
 from newsletter.compose.likeness import Headlines, url_key
 from newsletter.compose.page_facts import PageFacts, host_of
-from newsletter.db import changed, insert_or_ignore, transaction
+from newsletter.db import changed, insert_or_ignore, locked, transaction
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.fetch import check_url
 from newsletter.models import (
@@ -261,7 +261,7 @@ def due_pages(session: Session, *, now: datetime, most: int) -> list[tuple[int, 
 
 
 def note_page(session: Session, candidate_id: int, facts: PageFacts, *, now: datetime) -> None:
-    row = session.get(Candidate, candidate_id)
+    row = locked(session, Candidate, candidate_id)
     if row is None or row.state is not CandidateState.WAITING:
         return  # somebody settled it meanwhile
     sorting = _Sorting(session, row.list_id, now)  # while it has no headline to be found by
@@ -272,7 +272,7 @@ def note_page(session: Session, candidate_id: int, facts: PageFacts, *, now: dat
 
 
 def note_failure(session: Session, candidate_id: int, why: str, *, now: datetime) -> None:
-    row = session.get(Candidate, candidate_id)
+    row = locked(session, Candidate, candidate_id)
     if row is None or row.state is not CandidateState.WAITING:
         return
     row.error = why[:_LONGEST_ERROR]

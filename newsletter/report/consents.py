@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, and_, cast, exists, func, select
 from sqlalchemy.orm import Session
 
+from newsletter.audience.subscribers import SubscriberPage
 from newsletter.models import (
     ConsentEvent,
     ConsentKind,
@@ -30,12 +31,6 @@ class ConsentCount:
     basis: LegalBasis | None
     """What was declared for the import; None for everybody else."""
     people: int
-
-
-@dataclass(frozen=True, slots=True)
-class WithoutEvidence:
-    people: tuple[Subscriber, ...]
-    next_after: int | None
 
 
 def count_consents(session: Session, list_id: int) -> list[ConsentCount]:
@@ -79,7 +74,7 @@ def count_without_evidence(session: Session, list_id: int) -> int:
 
 def people_without_evidence(
     session: Session, list_id: int, *, after: int = 0, limit: int = 100
-) -> WithoutEvidence:
+) -> SubscriberPage:
     """The confirmed people with a greater number than `after` whose consent nothing proves."""
     limit = max(1, min(limit, MOST_ON_A_PAGE))
     found = session.scalars(
@@ -90,7 +85,7 @@ def people_without_evidence(
         .limit(limit + 1)
     ).all()
     people = tuple(found[:limit])
-    return WithoutEvidence(people, people[-1].id if len(found) > limit else None)
+    return SubscriberPage(people, people[-1].id if len(found) > limit else None)
 
 
 def _unproven(list_id: int) -> tuple[ColumnElement[bool], ...]:

@@ -1,13 +1,11 @@
 """Keys of programs: shown once, known by a hash, narrowed, expired and revoked."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from newsletter.accounts.api_keys import (
@@ -25,12 +23,6 @@ from newsletter.errors import InputError, NotFoundError
 from newsletter.models import schema
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
-
-
-@pytest.fixture
-def session(engine: Engine) -> Iterator[Session]:
-    with transaction(engine) as session:
-        yield session
 
 
 def a_key(session: Session, **changes: Any) -> NewApiKey:

@@ -1,24 +1,15 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from newsletter.addresses import address_hash, parse_address
 from newsletter.audience.suppression import is_suppressed, suppress, suppress_many
-from newsletter.db import transaction
 from newsletter.models import Suppression, SuppressionReason
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 CY = parse_address("cy@readers.example")
 DAILY, WEEKLY = 1, 2
-
-
-@pytest.fixture
-def session(engine: Engine) -> Iterator[Session]:
-    with transaction(engine) as session:
-        yield session
 
 
 def test_a_suppression_holds_on_every_list(session: Session) -> None:

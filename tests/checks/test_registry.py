@@ -145,7 +145,11 @@ def test_ordinary_words_are_no_placeholders(words: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["https://ko.example/%EA%B0%80%EB%82%98", "https://zh.example/%E5%AD%90A%E4%BA%BA", "?a=%DF%FF"],
+    [
+        "https://ko.example/%EA%B0%80%EB%82%98",
+        "https://zh.example/%E5%AD%90A%E4%BA%BA",
+        "?a=%DF%FF",
+    ],
 )
 def test_letters_of_other_alphabets_in_an_address_are_no_placeholders(address: str) -> None:
     codes = {code for code, _ in found(draft_of(linked(address)))}

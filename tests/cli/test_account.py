@@ -1,8 +1,5 @@
 """`newsletter account` and `newsletter audit` at a terminal."""
 
-import json
-from typing import Any
-
 import pytest
 from click.testing import CliRunner, Result
 
@@ -14,6 +11,7 @@ from newsletter.db import transaction
 from newsletter.errors import InputError, StateError
 from newsletter.models import SystemMail, SystemMailKind
 from tests.audience.people import a_list
+from tests.cli.terminal import as_json
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
@@ -29,11 +27,6 @@ def _a_list(own_database: None) -> None:
 
 def run(*arguments: str, typed: str = "") -> Result:
     return CliRunner().invoke(account.command, arguments, input=typed)
-
-
-def as_json(result: Result) -> Any:
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_the_first_admin_types_a_password_and_can_sign_in() -> None:

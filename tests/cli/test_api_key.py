@@ -1,8 +1,5 @@
 """`newsletter api-key` and `newsletter openapi` at a terminal."""
 
-import json
-from typing import Any
-
 import pytest
 from click.testing import CliRunner, Result
 
@@ -12,6 +9,7 @@ from newsletter.clock import utc_now
 from newsletter.db import reading, transaction
 from newsletter.errors import InputError, NotFoundError
 from tests.audience.people import a_list
+from tests.cli.terminal import as_json
 
 pytestmark = pytest.mark.parametrize("store", ["sqlite"])
 
@@ -24,11 +22,6 @@ def _a_list(own_database: None) -> None:
 
 def newsletter_api_key(*arguments: str) -> Result:
     return CliRunner().invoke(api_key.command, arguments)
-
-
-def as_json(result: Result) -> Any:
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_a_key_is_printed_alone_and_works() -> None:

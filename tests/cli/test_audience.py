@@ -1,32 +1,18 @@
 """`newsletter list` as a person at a terminal meets it."""
 
 import pytest
-from click.testing import CliRunner, Result
 from sqlalchemy import select
 
-from newsletter.cli import lists
 from newsletter.db import reading
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import MailingList
+from tests.cli.terminal import CREATE, newsletter_list
 
 ONE_STORE = pytest.mark.parametrize("store", ["sqlite"])
 pytestmark = [
     ONE_STORE,
     pytest.mark.usefixtures("own_database"),
 ]
-
-CREATE = [
-    "create",
-    "daily",
-    "--name=The Daily",
-    "--sender-name=The Desk",
-    "--sender-address=desk@courier.example",
-    "--postal-address=4 Ropewalk Lane, Port Ellery",
-]
-
-
-def newsletter_list(*arguments: str) -> Result:
-    return CliRunner().invoke(lists.command, arguments)
 
 
 def test_a_new_list_is_shown_and_found_again() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -41,17 +40,10 @@ PUBLISHED = {
 
 @pytest.fixture(autouse=True)
 def _own_installation(
-    database_url: str, redis_server: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
+    own_database: None, redis_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NEWSLETTER_REDIS_URL", redis_server)
     monkeypatch.setenv("NEWSLETTER_MAIL_DOMAIN", "mail.harbour.example")
-    get_settings.cache_clear()
-    get_engine.cache_clear()
-    yield
-    get_engine().dispose()
-    get_settings.cache_clear()
-    get_engine.cache_clear()
 
 
 def turn_pump(redis: "redis_client.Redis", *, ago: timedelta = timedelta()) -> None:

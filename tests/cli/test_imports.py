@@ -13,11 +13,12 @@ from sqlalchemy import select
 from newsletter.audience import import_run
 from newsletter.audience.importing import ImportPlan, receive_file, start_import
 from newsletter.audience.lists import list_by_slug
-from newsletter.cli import exports, imports, lists
+from newsletter.cli import exports, imports
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, reading
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import Import, ImportChunk, ImportState, LegalBasis, Subscriber
+from tests.cli.terminal import CREATE, newsletter_list
 
 ONE_STORE = pytest.mark.parametrize("store", ["sqlite"])
 pytestmark = ONE_STORE
@@ -28,12 +29,7 @@ TO_DAILY = ("--list=daily", "--basis=consent")
 
 @pytest.fixture(autouse=True)
 def _a_list(own_database: None) -> None:
-    made = CliRunner().invoke(
-        lists.command,
-        ["create", "daily", "--name=The Daily", "--sender-name=The Desk"]
-        + ["--sender-address=desk@courier.example", "--postal-address=4 Ropewalk Lane"],
-    )
-    assert made.exit_code == 0
+    assert newsletter_list(*CREATE).exit_code == 0
 
 
 def newsletter_import(*arguments: str, stdin: str | bytes | None = None) -> Result:

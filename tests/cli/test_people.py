@@ -1,44 +1,24 @@
 """`newsletter list`, `attribute` and `subscriber` over a person's whole life at a terminal."""
 
-import json
-from typing import Any
-
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import select
 
 from newsletter.audience.subscribers import find_subscriber
-from newsletter.cli import attributes, imports, lists, subscribers
+from newsletter.cli import attributes, imports, subscribers
 from newsletter.db import reading
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import Subscriber
+from tests.cli.terminal import CREATE, as_json, newsletter_list
 
 pytestmark = [
     pytest.mark.parametrize("store", ["sqlite"]),
     pytest.mark.usefixtures("own_database"),
 ]
 
-CREATE = [
-    "create",
-    "daily",
-    "--name=The Daily",
-    "--sender-name=The Desk",
-    "--sender-address=desk@courier.example",
-    "--postal-address=4 Ropewalk Lane, Port Ellery",
-]
-
-
-def newsletter_list(*arguments: str) -> Result:
-    return CliRunner().invoke(lists.command, arguments)
-
 
 def subscriber(*arguments: str) -> Result:
     return CliRunner().invoke(subscribers.command, arguments)
-
-
-def as_json(result: Result) -> Any:
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 def test_a_list_is_edited_and_retired() -> None:

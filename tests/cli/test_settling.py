@@ -1,7 +1,6 @@
 """`newsletter edition uncertain`, `edition correct` and `db arm` at a terminal."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from sqlalchemy import Engine, select
 
 from newsletter.cli import database, edition
 from newsletter.clock import utc_now
-from newsletter.db import get_engine, reading, transaction
+from newsletter.db import reading, transaction
 from newsletter.deliver import claims, ledger
 from newsletter.deliver.epoch import disarm
 from newsletter.deliver.recovery import recover
@@ -31,7 +30,6 @@ from tests.newsroom import (
     add_readers,
     add_transport,
     assert_ledger_is_exact,
-    ringing_at,
     sending_edition,
     states_of,
 )
@@ -53,15 +51,9 @@ Nobody knows for how long, and the ferries lie at the quay since this morning. (
 
 @pytest.fixture(autouse=True)
 def _own_installation(
-    database_url: str, redis_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
+    own_bells: None, own_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NEWSLETTER_STATE_DIR", str(tmp_path))
-    get_engine.cache_clear()
-    with ringing_at(redis_server, monkeypatch):
-        yield
-        get_engine().dispose()
-        get_engine.cache_clear()
 
 
 @pytest.fixture

@@ -1,20 +1,19 @@
 """`newsletter list form`, `newsletter subscriber evidence` and `invite`."""
 
-import json
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
 from newsletter.addresses import parse_address
 from newsletter.audience.suppression import suppress
-from newsletter.cli import lists, subscribers
+from newsletter.cli import subscribers
 from newsletter.clock import utc_now
 from newsletter.db import get_engine, transaction
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import SuppressionReason
 from tests.audience.signing_up import ADA, ask, kinds, make_list, press, requests
+from tests.cli.terminal import as_json, newsletter_list
 
 pytestmark = [
     pytest.mark.parametrize("store", ["sqlite"]),
@@ -22,17 +21,8 @@ pytestmark = [
 ]
 
 
-def newsletter_list(*arguments: str) -> Result:
-    return CliRunner().invoke(lists.command, arguments)
-
-
 def subscriber(*arguments: str) -> Result:
     return CliRunner().invoke(subscribers.command, arguments)
-
-
-def as_json(result: Result) -> Any:
-    assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
 
 
 class Elements(HTMLParser):

@@ -1,14 +1,10 @@
 """Feeds and alarm addresses from the command line."""
 
-from collections.abc import Iterator
-
 import pytest
 from click.testing import CliRunner, Result
 from sqlalchemy import Engine
 
 from newsletter.cli import cli
-from newsletter.db import get_engine
-from newsletter.settings import get_settings
 from tests.newsroom import add_list
 from tests.webserver import Reply, running_web_server
 
@@ -22,19 +18,8 @@ def store() -> str:
 
 
 @pytest.fixture(autouse=True)
-def at_home(
-    database_url: str, redis_server: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[None]:
-    monkeypatch.setenv("NEWSLETTER_DATABASE_URL", database_url)
-    monkeypatch.setenv("NEWSLETTER_REDIS_URL", redis_server)
+def at_home(own_bells: None, own_database: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEWSLETTER_FETCH_PRIVATE", "127.0.0.0/8")
-    monkeypatch.setattr("newsletter.queue.ring", lambda *_: None)
-    get_settings.cache_clear()
-    get_engine.cache_clear()
-    yield
-    get_engine().dispose()
-    get_engine.cache_clear()
-    get_settings.cache_clear()
 
 
 def run(*arguments: str) -> Result:

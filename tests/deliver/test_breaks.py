@@ -1,9 +1,7 @@
 """A break that begins after the planning keeps mail away all the same."""
 
 from datetime import date, timedelta
-from pathlib import Path
 
-import pytest
 from sqlalchemy import Engine
 
 from newsletter.clock import utc_now
@@ -17,17 +15,11 @@ from tests.newsroom import (
     add_readers,
     add_transport,
     sending_edition,
-    settings_for,
     states_of,
 )
 
 TODAY = MORNING.date()
 LEASE = timedelta(minutes=5)
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 def pause(engine: Engine, subscriber_id: int, until: date) -> None:

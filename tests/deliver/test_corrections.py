@@ -4,7 +4,6 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from email import message_from_bytes, policy
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, update
@@ -32,7 +31,6 @@ from tests.newsroom import (
     count_states,
     edition_of,
     sending_edition,
-    settings_for,
 )
 from tests.smtpd import checked_devmail
 
@@ -45,11 +43,6 @@ SCRIPT = Script(
         Rule(phase=Phase.DOT, action=Delay(seconds=0.02)),
     )
 )
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 def correct(engine: Engine, settings: Settings, edition_id: int) -> None:

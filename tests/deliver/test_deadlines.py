@@ -10,7 +10,6 @@ from sqlalchemy import Engine, select
 from newsletter.db import reading, transaction
 from newsletter.deliver import claims, ledger, pump
 from newsletter.deliver.claims import Claim
-from newsletter.deliver.journal import FOLDER
 from newsletter.deliver.outcome import Reply, outcome_of
 from newsletter.models import Batch, Delivery, DeliveryState, EditionState, Reason
 from newsletter.plan import planner, schedule
@@ -32,11 +31,6 @@ HOUR = timedelta(hours=1)
 DEADLINE = MORNING + 4 * HOUR
 BUSY, YES = Reply(451, None, "Later"), Reply(250, None, "Ok")
 EXCLUDED, FAILED, SENT = DeliveryState.EXCLUDED, DeliveryState.FAILED, DeliveryState.SENT
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / FOLDER
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, update
@@ -39,7 +38,6 @@ from tests.newsroom import (
     count_states,
     edition_of,
     sending_edition,
-    settings_for,
 )
 from tests.smtpd import checked_devmail
 
@@ -47,11 +45,6 @@ SENT, FAILED, WAITING = DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.
 DEFERRED = DeliveryState.DEFERRED
 CONNECTIONS = 2
 IN_FLIGHT = 2 * CONNECTIONS
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 @pytest.fixture(autouse=True)

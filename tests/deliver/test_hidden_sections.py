@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 from email import message_from_bytes, policy
-from pathlib import Path
 
-import pytest
 from sqlalchemy import Engine
 
 from newsletter.compose.briefing import Briefing, KeyPoint, Section, Span, Story
@@ -18,15 +16,9 @@ from tests.newsroom import (
     add_readers,
     add_transport,
     assert_ledger_is_exact,
-    settings_for,
 )
 from tests.plan.test_hiding import a_list_with_sections, planned
 from tests.smtpd import checked_devmail
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 def briefing() -> Briefing:

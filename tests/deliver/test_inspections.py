@@ -1,7 +1,6 @@
 """What a worker finds when it looks at a transport or a domain for somebody."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select
@@ -17,17 +16,12 @@ from newsletter.errors import DnsError
 from newsletter.models import Inspection, InspectionKind
 from newsletter.settings import Settings
 from tests.nameserver import running_nameserver
-from tests.newsroom import MORNING, add_transport, settings_for
+from tests.newsroom import MORNING, add_transport
 from tests.smtpd import checked_devmail, smtpd
 
 __all__ = ["smtpd"]
 
 TRANSPORT, DOMAIN = InspectionKind.TRANSPORT, InspectionKind.DOMAIN
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 @pytest.fixture

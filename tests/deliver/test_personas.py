@@ -1,7 +1,6 @@
 """A test mail that greets as a reader is that reader's mail: without what they hide."""
 
 from email import message_from_bytes, policy
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -17,16 +16,11 @@ from newsletter.models import SystemMail
 from newsletter.settings import Settings
 from newsletter.tokens import Tokens
 from tests.deliver.test_hidden_sections import briefing, hide
-from tests.newsroom import MORNING, add_readers, add_transport, settings_for
+from tests.newsroom import MORNING, add_readers, add_transport
 from tests.plan.test_hiding import a_list_with_sections, planned
 
 ADA = parse_address("ada@readers.example")
 ED = parse_address("ed@desk.example")
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 @pytest.fixture

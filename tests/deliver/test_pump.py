@@ -10,7 +10,6 @@ from sqlalchemy import Engine
 from newsletter.db import reading, transaction
 from newsletter.deliver import claims, ledger, pump
 from newsletter.deliver.claims import Claim
-from newsletter.deliver.journal import FOLDER
 from newsletter.deliver.outcome import Reply, outcome_of
 from newsletter.models import Batch, DeliveryState, EditionState
 from newsletter.plan import planner, schedule
@@ -34,11 +33,6 @@ NOW = MORNING + timedelta(minutes=1)
 LATER = NOW + timedelta(minutes=7)
 BUSY, NO = Reply(451, None, "Later"), Reply(550, None, "No")
 WAITING, DEFERRED, FAILED = DeliveryState.WAITING, DeliveryState.DEFERRED, DeliveryState.FAILED
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / FOLDER
 
 
 @pytest.fixture

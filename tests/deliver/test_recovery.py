@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from newsletter.db import reading, transaction
 from newsletter.deliver import claims, ledger
 from newsletter.deliver.claims import Claim
-from newsletter.deliver.journal import FOLDER, Journal
+from newsletter.deliver.journal import Journal
 from newsletter.deliver.outcome import Reply
 from newsletter.deliver.recovery import recover
 from newsletter.models import Batch, BatchState, DeliveryState
@@ -28,11 +28,6 @@ LATER = NOW + LEASE + timedelta(seconds=1)
 
 SENT, FAILED, DEFERRED = DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.DEFERRED
 UNCERTAIN, WAITING = DeliveryState.UNCERTAIN, DeliveryState.WAITING
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / FOLDER
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from newsletter.db import make_engine, reading, transaction
 from newsletter.deliver import epoch, pump
 from newsletter.deliver.arming import Armed, arm
 from newsletter.deliver.epoch import may_send
-from newsletter.deliver.journal import FOLDER
 from newsletter.deliver.sender import Sender
 from newsletter.devmail.peer import DevMail
 from newsletter.devmail.script import Close, Delay, Phase, Rule, Script
@@ -37,7 +36,6 @@ from tests.newsroom import (
     count_states,
     edition_of,
     sending_edition,
-    settings_for,
 )
 from tests.smtpd import checked_devmail, smtpd
 
@@ -51,16 +49,6 @@ SLOW = Rule(phase=Phase.DOT, action=Delay(seconds=0.02))
 @pytest.fixture(autouse=True)
 def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planner, "BATCH", 10)
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / FOLDER
 
 
 @pytest.fixture

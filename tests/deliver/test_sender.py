@@ -55,11 +55,6 @@ SENT, FAILED, DEFERRED = DeliveryState.SENT, DeliveryState.FAILED, DeliveryState
 UNCERTAIN, WAITING = DeliveryState.UNCERTAIN, DeliveryState.WAITING
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
-
-
 class Newsroom:
     """One list with readers r0, r1 …, and an edition to them that is due."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select
 from newsletter.db import reading, transaction
 from newsletter.deliver import claims, ledger, pump
 from newsletter.deliver.claims import Claim
-from newsletter.deliver.journal import FOLDER, Journal
+from newsletter.deliver.journal import Journal
 from newsletter.deliver.outcome import Reply, outcome_of
 from newsletter.deliver.recovery import recover
 from newsletter.deliver.settling import (
@@ -51,11 +51,6 @@ OK = Reply(250, "2.0.0", "Accepted")
 
 SENT, CANCELLED = DeliveryState.SENT, DeliveryState.CANCELLED
 UNCERTAIN, WAITING = DeliveryState.UNCERTAIN, DeliveryState.WAITING
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / FOLDER
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -32,17 +31,11 @@ from tests.newsroom import (
     add_readers,
     add_transport,
     assert_ledger_is_exact,
-    settings_for,
     states_of,
     subscribe,
 )
 
 EXCLUDED, WAITING = DeliveryState.EXCLUDED, DeliveryState.WAITING
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A reader's break until a date acts when the edition is planned, by the day that it is of."""
 
 from datetime import date, datetime, time, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -22,17 +21,11 @@ from tests.newsroom import (
     add_transport,
     approved_edition,
     sending_edition,
-    settings_for,
     states_of,
 )
 
 TODAY = MORNING.date()
 EXCLUDED, WAITING = DeliveryState.EXCLUDED, DeliveryState.WAITING
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 def pause(engine: Engine, subscriber_id: int, until: date, zone: str | None = None) -> None:

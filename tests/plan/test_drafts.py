@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -51,15 +50,9 @@ from tests.newsroom import (
     add_readers,
     add_transport,
     edition_of,
-    settings_for,
 )
 
 LATER = MORNING + timedelta(minutes=5)
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 def opened(engine: Engine, content: DraftContent | None = None) -> int:

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, select
@@ -21,13 +20,7 @@ from tests.newsroom import (
     add_readers,
     add_transport,
     edition_of,
-    settings_for,
 )
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 def draft(engine: Engine, settings: Settings, *list_ids: int, briefing: Briefing) -> int:

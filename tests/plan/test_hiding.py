@@ -1,7 +1,6 @@
 """Which headings a reader can hide, and who has nothing left."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -23,17 +22,11 @@ from tests.newsroom import (
     add_list,
     add_readers,
     add_transport,
-    settings_for,
     states_of,
     subscribe,
 )
 
 EXCLUDED, WAITING = DeliveryState.EXCLUDED, DeliveryState.WAITING
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 def briefing_with(*headings: str | None) -> Briefing:

@@ -40,17 +40,11 @@ from tests.newsroom import (
     leave,
     rung,
     sending_edition,
-    settings_for,
     states_of,
     subscribe,
 )
 
 EXCLUDED, WAITING = DeliveryState.EXCLUDED, DeliveryState.WAITING
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 @pytest.fixture

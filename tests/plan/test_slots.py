@@ -43,7 +43,6 @@ from tests.newsroom import (
     assert_ledger_is_exact,
     edition_of,
     live_in,
-    settings_for,
     states_of,
 )
 
@@ -56,11 +55,6 @@ MORNING_SLOT = NewSlot(WEEKDAYS, time(7), zone="Europe/Berlin")
 OWN_ZONES = NewSlot(WEEKDAYS, time(7))
 
 ONE_STORE = pytest.mark.parametrize("store", ["sqlite"])
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return settings_for(tmp_path)
 
 
 @pytest.fixture

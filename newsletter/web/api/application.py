@@ -17,6 +17,7 @@ from newsletter.web.api import (
     lists,
     privacy,
     segments,
+    sending,
     subscribers,
     suppressions,
 )
@@ -33,6 +34,7 @@ _ROUTERS = (
     subscribers.router,
     attributes.router,
     editions.router,
+    sending.router,
     segments.router,
     suppressions.uploads,
     suppressions.router,

@@ -188,13 +188,7 @@ def may_write(
     _key: Annotated[object, Depends(_BEARER)],
     idempotency_key: IdempotencyKey = None,
 ) -> Call:
-    caller = _allowed(request, scopes)
-    return Call(
-        deps_of(request),
-        caller,
-        root=_root(request),
-        repeatable=_repeatable(request, caller, idempotency_key),
-    )
+    return may_change(request, scopes, _key, idempotency_key)
 
 
 def may_change(

@@ -186,8 +186,6 @@ class TestPages:
         assert seen == all_at_once
         assert len(seen) > 1
 
-
-@pytest.mark.parametrize("store", STORES)
     @pytest.mark.parametrize("store", ["postgresql"])  # SQLite's integers are all of one size
     @pytest.mark.parametrize(
         ("path", "place"),
@@ -203,6 +201,7 @@ class TestPages:
         assert answer.status_code == 422
 
 
+@pytest.mark.parametrize("store", STORES)
 class TestRepeatedWrites:
     def test_the_same_request_is_answered_the_same_and_done_once(
         self, client: TestClient, engine: Engine, admin: dict[str, str]

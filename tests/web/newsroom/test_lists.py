@@ -84,6 +84,8 @@ def test_the_first_list_is_made_from_an_empty_page(site: Site, admin: Member) ->
         ("zone", "Mars/Olympus", "IANA time zone"),
         ("footer", "1\n2\n3\n4\n5\n6\n7", "at most 6"),
         ("cool_off_seconds", "soon", "whole number"),
+        ("most_a_day", "two", "whole number"),
+        ("most_a_day", "500", "Write a number from 1 to 99"),
     ],
 )
 def test_a_mistake_is_said_at_its_field_and_what_was_typed_stays(
@@ -110,6 +112,24 @@ def test_a_change_writes_only_what_differs_from_what_was_shown(site: Site, admin
     changed = the_list(site)
     assert changed.name == "The Quay"
     assert changed.tagline == "Written by somebody else"
+
+
+def test_a_list_says_how_many_editions_a_day_are_enough_and_unsays_it(
+    site: Site, admin: Member
+) -> None:
+    admin.post("/office/new-list", NEW)
+    page = f"/office/lists/{NEW['slug']}"
+
+    admin.post(EDIT, {"most_a_day": "2", "was-most_a_day": ""})
+    chosen, said = the_list(site).most_a_day, text_of(admin.get(page))
+    form = admin.get(EDIT).text
+    admin.post(EDIT, {"most_a_day": "", "was-most_a_day": "2"})
+
+    assert chosen == 2
+    assert "Most editions a day for one reader 2" in said
+    assert 'name="most_a_day" type="text" value="2"' in form
+    assert the_list(site).most_a_day is None
+    assert "Most editions a day for one reader any number" in text_of(admin.get(page))
 
 
 def test_an_approved_edition_keeps_its_dress_and_the_page_says_so(

@@ -95,7 +95,7 @@ def test_over_https_no_other_host_can_plant_or_read_a_cookie(
     engine: Engine, redis_server: str, tmp_path: Path
 ) -> None:
     """S-07."""
-    with running_site(engine, redis_server, tmp_path, base_url="http://news.example") as site:
+    with running_site(engine, redis_server, tmp_path, base_url="https://news.example") as site:
         join(site)
         page = site.client.get("/sign-in")
         planted = page.headers["set-cookie"].partition(";")[0]

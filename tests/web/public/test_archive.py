@@ -22,7 +22,7 @@ from newsletter.models import (
     MailingList,
     Revision,
 )
-from newsletter.plan.editions import content_of, create_edition
+from newsletter.plan.editions import content_of, correct_edition, create_edition
 from newsletter.web.app import create_app
 from tests import newsroom
 from tests.newsroom import MORNING, a_briefing
@@ -300,6 +300,31 @@ def test_a_feed_that_has_not_changed_is_not_sent_again(
 
     assert (same.status_code, same.content) == (304, b"")
     assert changed.status_code == 200
+
+
+def test_a_feed_tells_a_correction_though_it_remembers_what_it_told(
+    client: TestClient, engine: Engine, list_id: int, tmp_path: Path
+) -> None:
+    public_id = add_edition(engine, list_id, tmp_path)
+    before = client.get("/archive/harbour/feed.json").text
+    with transaction(engine) as session:
+        edition = session.query(Edition).filter_by(public_id=public_id).one()
+        correct_edition(
+            session,
+            edition.id,
+            content_of(a_briefing(stories=3), "text"),
+            settings=newsroom.settings_for(tmp_path, base_url="https://news.example"),
+            corrected_by="Ed",
+            now=MORNING + timedelta(minutes=60),
+        )
+        edition.approved_revision = 2
+        revision = session.get_one(Revision, (edition.id, 2))
+        revision.approved_at = MORNING + timedelta(minutes=70)
+
+    after = client.get("/archive/harbour/feed.json").text
+
+    assert "Story number 3 of the port" not in before
+    assert "Story number 3 of the port" in after
 
 
 @pytest.mark.parametrize("before", ["x", "99999999999999999-1", "-1-1", "1", "0-0", "%00"])
