@@ -10,7 +10,6 @@ from newsletter.accounts.installation import installation_settings
 from newsletter.errors import ForbiddenError
 from newsletter.models import Edition, MailingList
 from newsletter.plan.drafts import draft_of
-from newsletter.plan.editions import newest_revision
 from newsletter.plan.review import last_review
 from newsletter.plan.stored import lists_of
 
@@ -51,9 +50,8 @@ def is_own_work(session: Session, edition: Edition, names: Collection[str]) -> b
 
 
 def _writers(session: Session, edition: Edition) -> Iterator[tuple[str, int | None]]:
-    """Who changed it last, and who asked for its review."""
-    revision, draft = newest_revision(session, edition), draft_of(session, edition.id)
-    yield revision.created_by, revision.created_by_account
+    """Who changed it last, and who asked for its review; not who only had it checked."""
+    draft = draft_of(session, edition.id)
     yield draft.changed_by, draft.changed_by_account
     review = last_review(session, edition.id)
     if review is not None and review.revision == edition.revision:
