@@ -253,7 +253,7 @@ def audit_edition(
     audit.record(
         session,
         actor=call.by,
-        account_id=None,
+        account_id=call.caller.account_id,
         action=action,
         subject=str(edition_id),
         details=details,

@@ -25,6 +25,7 @@ from newsletter.web.newsroom.cookies import Undo
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 from newsletter.web.newsroom.way import Way, edition_page, way_of
+from newsletter.web.numbers import whole_number
 
 FIELDS = ("how", "day", "at", "zone", "past", "deadline", "people")
 LONGEST_DEADLINE = 24
@@ -145,9 +146,10 @@ def _instant(day: date, at: time, zone: str) -> datetime:
 
 
 def _deadline(text: str) -> timedelta:
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= LONGEST_DEADLINE:
+    hours = whole_number(text, greatest=LONGEST_DEADLINE)
+    if not hours:
         refuse("deadline", f"write 1 to {LONGEST_DEADLINE} hours")
-    return int(text) * _HOUR
+    return hours * _HOUR
 
 
 def _usual(way: Way) -> dict[str, str]:
