@@ -36,9 +36,7 @@ def folder_of(ended: "subprocess.CompletedProcess[str]") -> Path:
     return Path(named[1])
 
 
-@pytest.mark.parametrize(
-    ("store", "faults"), [("sqlite", "F-10,F-15"), ("postgres", "F-15")]
-)
+@pytest.mark.parametrize(("store", "faults"), [("sqlite", "F-10,F-15"), ("postgres", "F-15")])
 def test_a_small_drill_loses_nobody_and_mails_nobody_twice(store: str, faults: str) -> None:
     ended = drill(
         *("--store", store, "--faults", faults, "--readers", str(READERS)),
