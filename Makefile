@@ -5,6 +5,10 @@ SHELL := /bin/sh
 
 PYTHONS := newsletter workers tests scripts
 LOCKS := requirements/runtime.txt requirements/build.txt
+# Whose arguments are words that people read; a number says which, where it is not the first.
+WORDS := Words then Undo Place:2 go:2 refuse:2 RefusedError:2 NewsletterError SettingError InputError AddressError \
+    TokenError NotFoundError ForbiddenError StaleError StateError RenderError DnsError FetchError DisarmedError \
+    FencedError QueryError CapReached ConnectionLost AnswerLost __init__
 # What the workstation has, for the tests that run side by side.
 JOBS ?= auto
 
@@ -52,7 +56,7 @@ down: ## Stop those servers; their data stays
 
 messages: .venv/.dev ## Gather the words of the pages for translators: newsletter/locale/newsletter.pot
 	@mkdir -p newsletter/locale
-	.venv/bin/pybabel --quiet extract -F pyproject.toml -k go:2 -k Undo:1 -k Place:2 --no-location --sort-output \
+	.venv/bin/pybabel --quiet extract -F pyproject.toml $(addprefix -k ,$(WORDS)) --no-location --sort-output \
 	    --project newsletter --copyright-holder "the newsletter authors" -o newsletter/locale/newsletter.pot .
 
 screenshots: .venv/.dev ## Take the pictures of the README anew (needs Chromium)

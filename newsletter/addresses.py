@@ -10,6 +10,7 @@ from email_validator import EmailNotValidError, validate_email
 
 from newsletter.errors import AddressError
 from newsletter.settings import get_settings
+from newsletter.words import Words
 
 # Octets; RFC 5321 section 4.5.3.1, with erratum 1690.
 LONGEST_ADDRESS = 254
@@ -26,7 +27,7 @@ _SPECIAL_USE = frozenset(
 )
 # `user%host@relay` and `host!user@relay` ask the relay to pass the mail on to somebody else.
 _ROUTING = frozenset("%!")
-_TOO_LONG = f"The address is longer than {LONGEST_ADDRESS} octets."
+_TOO_LONG = Words("The address is longer than {longest} octets.", longest=LONGEST_ADDRESS)
 _LIKE_AN_ADDRESS = re.compile(r"[^\s@<>()\[\]\"',;:]+@[^\s@<>()\[\]\"',;:]+")
 _HOST_REST = re.compile(r"[a-z0-9.-]+", re.IGNORECASE | re.ASCII)
 
@@ -86,17 +87,18 @@ def _is_plainly_valid(text: str) -> bool:
 def _refuse_what_no_server_takes(address: Address) -> None:
     """What email-validator lets pass; its own limits count characters where RFC 5321 has octets."""
     if len(address.local.encode()) > LONGEST_LOCAL:
-        message = f"The part before the @-sign is longer than {LONGEST_LOCAL} octets."
-        raise AddressError(message)
+        raise AddressError(
+            "The part before the @-sign is longer than {longest} octets.", longest=LONGEST_LOCAL
+        )
     # Case folding may lengthen: one ΐ becomes three characters.
     if max(len(str(address).encode()), len(address.key)) > LONGEST_ADDRESS:
         raise AddressError(_TOO_LONG)
     if not _ROUTING.isdisjoint(address.local):
-        message = "Routes through another host (% or ! before the @-sign) are not allowed."
-        raise AddressError(message)
+        raise AddressError(
+            "Routes through another host (% or ! before the @-sign) are not allowed."
+        )
     if address.domain.rpartition(".")[2] in _SPECIAL_USE:
-        message = "The part after the @-sign is a special-use name that receives no mail."
-        raise AddressError(message)
+        raise AddressError("The part after the @-sign is a special-use name that receives no mail.")
 
 
 @cache

@@ -38,8 +38,7 @@ class Dns:
             self._resolver = Resolver(configure=nameserver is None)
             self._async_resolver = AsyncResolver(configure=nameserver is None)
         except NoResolverConfiguration as error:
-            message = "This host names no name server; give one."
-            raise DnsError(message) from error
+            raise DnsError("This host names no name server; give one.") from error
         self._resolver.lifetime = SECONDS
         self._async_resolver.lifetime = MAIL_HOSTS_SECONDS
         if nameserver is not None:
@@ -76,8 +75,9 @@ class Dns:
         except (NXDOMAIN, NoAnswer):
             return ()
         except DNSException as error:
-            message = f"DNS does not answer for {name}: {error}"
-            raise DnsError(message) from error
+            raise DnsError(
+                "DNS does not answer for {name}: {error}", name=name, error=error
+            ) from error
 
     async def mail_hosts(self, domain: str) -> MailHosts:
         """Where mail to `domain` goes. Raises `DnsError` when nobody answers."""
@@ -86,8 +86,9 @@ class Dns:
         except NXDOMAIN:
             return MailHosts((), 0)
         except DNSException as error:
-            message = f"DNS does not answer for {domain}: {error}"
-            raise DnsError(message) from error
+            raise DnsError(
+                "DNS does not answer for {domain}: {error}", domain=domain, error=error
+            ) from error
 
     async def _mail_hosts(self, domain: str) -> MailHosts:
         try:
@@ -123,7 +124,7 @@ def _use(nameserver: str, *resolvers: BaseResolver) -> None:
             resolver.nameservers = [str(ip_address(host))]
             resolver.port = int(port or 53)
     except ValueError as error:
-        message = (
-            f"Write the name server as an address, with a port or without, not {nameserver!r}."
-        )
-        raise InputError(message) from error
+        raise InputError(
+            "Write the name server as an address, with a port or without, not {nameserver!r}.",
+            nameserver=nameserver,
+        ) from error

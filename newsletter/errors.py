@@ -16,9 +16,19 @@ NewsletterError
 └── FencedError             another process has taken over this batch; stop at once
 """
 
+from newsletter.words import Words
+
 
 class NewsletterError(Exception):
-    """Base of the tree; entrances show its text to a person without a traceback."""
+    """Base of the tree; entrances show its text to a person without a traceback.
+
+    `words` stand in the call that makes the error, so that they are gathered for translators; their
+    places are filled with `values`. As text it is English, for terminals, programs and logs.
+    """
+
+    def __init__(self, words: str = "", /, **values: object) -> None:
+        self.words = Words(words, **values)
+        super().__init__(self.words)
 
 
 class SettingError(NewsletterError):
@@ -26,7 +36,14 @@ class SettingError(NewsletterError):
 
 
 class InputError(NewsletterError):
-    pass
+    """`field` names what was filled in wrongly, where it was a field of several; text begins with it."""
+
+    def __init__(self, words: str = "", /, *, field: str | None = None, **values: object) -> None:
+        super().__init__(words, **values)
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.words}" if self.field else str(self.words)
 
 
 class AddressError(InputError):

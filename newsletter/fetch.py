@@ -24,6 +24,7 @@ from httpx2 import URL, InvalidURL, create_ssl_context
 
 from newsletter.errors import DnsError, FetchError, InputError
 from newsletter.settings import Settings
+from newsletter.words import Words
 
 Network = IPv4Network | IPv6Network
 
@@ -117,8 +118,11 @@ class Fetcher:
                 if response.status not in _REDIRECTS:
                     return _fetched(place, response, kinds, most_bytes)
                 place = _next_place(place, response)
-        message = f"{place.host} sends us from one address to the next, more than {MOST_REDIRECTS}."
-        raise FetchError(message)
+        raise FetchError(
+            "{host} sends us from one address to the next, more than {most}.",
+            host=place.host,
+            most=MOST_REDIRECTS,
+        )
 
     def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> Answer:
         """Follows no redirect. Raises `InputError` and `FetchError` as `get` does."""
@@ -145,12 +149,14 @@ class Fetcher:
             ):
                 yield response
         except httpcore2.TimeoutException as error:
-            message = f"{place.host} takes longer than {SECONDS:.0f} seconds."
-            raise FetchError(message) from error
+            raise FetchError(
+                "{host} takes longer than {seconds:.0f} seconds.", host=place.host, seconds=SECONDS
+            ) from error
         except (httpcore2.NetworkError, httpcore2.ProtocolError) as error:
-            reason = str(error) or "the connection broke"
-            message = f"{place.host} cannot be read: {reason}"
-            raise FetchError(message) from error
+            reason = str(error) or Words("the connection broke")
+            raise FetchError(
+                "{host} cannot be read: {reason}", host=place.host, reason=reason
+            ) from error
 
 
 def check_url(text: str) -> str:
@@ -245,23 +251,20 @@ def _left(deadline: float) -> float:
 
 def _place(text: str) -> URL:
     if len(text) > LONGEST_URL:
-        message = f"The address has more than {LONGEST_URL} characters."
-        raise InputError(message)
+        raise InputError("The address has more than {longest} characters.", longest=LONGEST_URL)
     try:
         url = URL(text.strip())
     except InvalidURL as error:
-        message = f"{text!r} is no web address: {error}"
-        raise InputError(message) from error
+        raise InputError("{text!r} is no web address: {error}", text=text, error=error) from error
     if url.scheme not in {"http", "https"} or not url.host:
-        message = f"{text!r} is no web address; write it as https://www.example.org/feed"
-        raise InputError(message)
+        raise InputError(
+            "{text!r} is no web address; write it as https://www.example.org/feed", text=text
+        )
     if url.userinfo:
-        message = "The address holds a name or a password; leave out what is before the @."
-        raise InputError(message)
+        raise InputError("The address holds a name or a password; leave out what is before the @.")
     _require_plain_host(url.raw_host.decode("ascii"))
     if not 0 < (url.port or PORTS[0]) < 65_536:
-        message = f"There is no port {url.port}; leave it out."
-        raise InputError(message)
+        raise InputError("There is no port {port}; leave it out.", port=url.port)
     return url.copy_with(fragment=None)
 
 
@@ -272,8 +275,9 @@ def _require_plain_host(host: str) -> None:
     last = host.rstrip(".").rpartition(".")[2]
     is_number = last.isdecimal() or last.lower().startswith("0x")
     if is_number or not _NAME.fullmatch(host):
-        message = f"{host} is neither a name nor an address; write it as www.example.org"
-        raise InputError(message)
+        raise InputError(
+            "{host} is neither a name nor an address; write it as www.example.org", host=host
+        )
 
 
 def _literal(host: str) -> IPv4Address | IPv6Address | None:
@@ -289,11 +293,15 @@ def _require_allowed(
     if any(address in network for network in private):
         return
     if not _is_public(address):
-        message = f"{host} is not on the public internet; we do not go there."
-        raise FetchError(message)
+        raise FetchError("{host} is not on the public internet; we do not go there.", host=host)
     if port not in PORTS:
-        message = f"{host} is to be asked on port {port}; we only use {PORTS[0]} and {PORTS[1]}."
-        raise FetchError(message)
+        raise FetchError(
+            "{host} is to be asked on port {port}; we only use {http} and {https}.",
+            host=host,
+            port=port,
+            http=PORTS[0],
+            https=PORTS[1],
+        )
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -310,8 +318,11 @@ def _next_place(place: URL, response: httpcore2.Response) -> URL:
     try:
         return _place(str(place.join(location)))
     except (InputError, InvalidURL) as error:
-        message = f"{place.host} sends us to an address that we do not go to: {location[:200]!r}"
-        raise FetchError(message) from error
+        raise FetchError(
+            "{host} sends us to an address that we do not go to: {location!r}",
+            host=place.host,
+            location=location[:200],
+        ) from error
 
 
 def _fetched(
@@ -322,11 +333,15 @@ def _fetched(
     if response.status == HTTPStatus.NOT_MODIFIED:
         return Fetched(str(place), response.status, kind, headers, b"")
     if response.status != HTTPStatus.OK:
-        message = f"{place.host} answers {_status(response.status)}."
-        raise FetchError(message)
+        raise FetchError(
+            "{host} answers {status}.", host=place.host, status=_status(response.status)
+        )
     if kind not in kinds and kinds != _ANY_KIND:
-        message = f"{place.host} answers with {kind or 'something unnamed'}, which is not expected."
-        raise FetchError(message)
+        raise FetchError(
+            "{host} answers with {kind}, which is not expected.",
+            host=place.host,
+            kind=kind or Words("something unnamed"),
+        )
     body = _body(response, headers, place.host, most_bytes)
     return Fetched(str(place), response.status, kind, headers, body)
 
@@ -346,12 +361,18 @@ def _body(
     if encoding in {"gzip", "x-gzip", "deflate"}:
         stream = _unpacked(stream, host, most_bytes)
     elif encoding not in {"", "identity"}:
-        message = f"{host} packs its answer in a way we did not ask for ({encoding[:40]})."
-        raise FetchError(message)
+        raise FetchError(
+            "{host} packs its answer in a way we did not ask for ({encoding}).",
+            host=host,
+            encoding=encoding[:40],
+        )
     body = _first(stream, most_bytes + 1)
     if len(body) > most_bytes:
-        message = f"{host} sends more than {most_bytes // 1024 // 1024} MB."
-        raise FetchError(message)
+        raise FetchError(
+            "{host} sends more than {megabytes} MB.",
+            host=host,
+            megabytes=most_bytes // 1024 // 1024,
+        )
     return body
 
 
@@ -362,11 +383,11 @@ def _unpacked(stream: Iterable[bytes], host: str, most_bytes: int) -> Iterator[b
         for packed in stream:
             yield unpacker.decompress(packed, most_bytes + 1)
     except zlib.error as error:
-        message = f"{host} sends a packed answer that cannot be unpacked."
-        raise FetchError(message) from error
+        raise FetchError(
+            "{host} sends a packed answer that cannot be unpacked.", host=host
+        ) from error
     if not unpacker.eof:
-        message = f"{host} breaks off in the middle of its answer."
-        raise FetchError(message)
+        raise FetchError("{host} breaks off in the middle of its answer.", host=host)
 
 
 def _first(stream: Iterable[bytes], size: int) -> bytes:

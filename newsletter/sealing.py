@@ -19,11 +19,10 @@ def unseal(sealed: bytes) -> str:
     try:
         return _keys().decrypt(sealed).decode()
     except InvalidToken as error:
-        message = (
+        raise SettingError(
             "A stored secret cannot be read with the keys in NEWSLETTER_SECRET_KEYS; "
             "put the key it was sealed with back into the list."
-        )
-        raise SettingError(message) from error
+        ) from error
 
 
 def _keys() -> MultiFernet:

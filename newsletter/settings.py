@@ -47,8 +47,13 @@ class _FileSource(PydanticBaseSettingsSource):
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
         except OSError as error:
-            message = f"{PREFIX}{field_name.upper()}_FILE: cannot read {path}: {error.strerror}"
-            raise SettingError(message) from error
+            raise SettingError(
+                "{prefix}{setting}_FILE: cannot read {path}: {reason}",
+                prefix=PREFIX,
+                setting=field_name.upper(),
+                path=path,
+                reason=error.strerror,
+            ) from error
 
     def __call__(self) -> dict[str, Any]:
         values = {}

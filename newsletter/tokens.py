@@ -146,8 +146,7 @@ class _Keys:
         mac = self.new_mac()
         mac.update(ids)
         if not hmac.compare_digest(mac.digest(), tag):
-            message = "unknown token"
-            raise TokenError(message)
+            raise TokenError("unknown token")
         return ids
 
     def _masked(self, ids: bytes, tag: bytes) -> bytes:

@@ -49,8 +49,11 @@ def create_api_key(
     """
     wide = sorted(set(scopes) & ACROSS_LISTS)
     if list_ids is not None and wide:
-        message = f"scope: {wide[0]} is about the people of every list; leave it out, or the lists"
-        raise InputError(message)
+        raise InputError(
+            "{scope} is about the people of every list; leave it out, or the lists",
+            field="scope",
+            scope=wide[0],
+        )
     prefix = secrets.token_hex(_PREFIX_BYTES)
     token = f"{SCHEME}_{prefix}_{secrets.token_urlsafe(_SECRET_BYTES)}"
     row = ApiKey(
@@ -101,8 +104,9 @@ def revoke_api_key(session: Session, prefix: str, *, now: datetime) -> ApiKey:
     """From now on nobody gets in with it. Raises `NotFoundError`."""
     row = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix).with_for_update())
     if row is None:
-        message = f"there is no API key {prefix!r}; see them with: newsletter api-key list"
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "there is no API key {prefix!r}; see them with: newsletter api-key list", prefix=prefix
+        )
     if row.revoked_at is None:
         row.revoked_at = now
         session.flush()
@@ -117,6 +121,9 @@ def _hash(token: str) -> bytes:
 def _read_name(text: str) -> str:
     name = " ".join(text.split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        message = f"name: write what uses the key, on one line of at most {LONGEST_NAME} characters"
-        raise InputError(message)
+        raise InputError(
+            "write what uses the key, on one line of at most {longest} characters",
+            field="name",
+            longest=LONGEST_NAME,
+        )
     return name

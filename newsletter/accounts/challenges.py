@@ -41,8 +41,7 @@ def take_challenge(session: Session, told: bytes, holder: str, *, now: datetime)
         .returning(PasskeyChallenge.challenge)
     )
     if challenge is None:
-        message = "passkey: that took too long; try again"
-        raise InputError(message)
+        raise InputError("that took too long; try again", field="passkey")
     return challenge
 
 

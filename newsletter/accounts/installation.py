@@ -65,18 +65,17 @@ def change_installation_settings(
 
 def _check(wanted: InstallationSettings) -> None:
     if not 0 < len(wanted.name) <= LONGEST_NAME or not wanted.name.isprintable():
-        message = f"name: write one line of at most {LONGEST_NAME} characters"
-        raise InputError(message)
+        raise InputError(
+            "write one line of at most {longest} characters", field="name", longest=LONGEST_NAME
+        )
     if not 0 <= wanted.confirm_above <= LARGEST_THRESHOLD:
-        message = "confirm above: write a number of people, 0 or more"
-        raise InputError(message)
+        raise InputError("write a number of people, 0 or more", field="confirm above")
     for place, cap in (
         ("editors an hour", wanted.editors_an_hour),
         ("admins an hour", wanted.admins_an_hour),
     ):
         if cap is not None and not 0 < cap <= LARGEST_THRESHOLD:
-            message = f"{place}: write a number of people, 1 or more, or nothing"
-            raise InputError(message)
+            raise InputError("write a number of people, 1 or more, or nothing", field=place)
 
 
 def _stored(settings: InstallationSettings) -> dict[str, Any]:

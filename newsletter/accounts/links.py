@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from newsletter.accounts.sessions import hash_of
 from newsletter.errors import NotFoundError
 from newsletter.models import Account, AccountLink, LinkPurpose
+from newsletter.words import Words
 
 LASTS = {
     LinkPurpose.INVITATION: timedelta(days=7),
@@ -20,7 +21,7 @@ PATHS = {
     LinkPurpose.RESET: "/reset/",
     LinkPurpose.SIGN_IN: "/sign-in/link/",
 }
-TOO_OLD = "This link was used already, or is too old. Ask for a new one."
+TOO_OLD = Words("This link was used already, or is too old. Ask for a new one.")
 
 _TOKEN_BYTES = 32
 

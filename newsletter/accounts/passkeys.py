@@ -29,10 +29,11 @@ from newsletter.accounts.people import read_name
 from newsletter.accounts.second_factors import refuse_to_drop_the_last
 from newsletter.errors import InputError, NotFoundError, StateError
 from newsletter.models import Account, Passkey
+from newsletter.words import Words
 
 MOST_PASSKEYS = 20
 
-_WRONG = "passkey: it was not accepted; try again"
+_WRONG = Words("it was not accepted; try again")
 _USER_ID_BYTES = 8
 
 
@@ -99,8 +100,9 @@ def register_passkey(
     """Raises `InputError` when it answers no question of ours, and `StateError` for one too many."""
     own = passkeys_of(session, account.id)
     if len(own) >= MOST_PASSKEYS:
-        message = f"there are {MOST_PASSKEYS} passkeys already; take one away first"
-        raise StateError(message)
+        raise StateError(
+            "there are {most} passkeys already; take one away first", most=MOST_PASSKEYS
+        )
     try:
         answer = parse_registration_credential_json(credential)
         verified = webauthn.verify_registration_response(
@@ -110,11 +112,10 @@ def register_passkey(
             expected_origin=party.origin,
         )
     except (WebAuthnException, ValueError) as error:
-        raise InputError(_WRONG) from error
+        raise InputError(_WRONG, field="passkey") from error
     taken = select(Passkey.id).where(Passkey.credential_id == verified.credential_id)
     if session.scalar(taken) is not None:
-        message = "passkey: it is registered already"
-        raise InputError(message)
+        raise InputError("it is registered already", field="passkey")
     row = Passkey(
         account_id=account.id,
         name=read_name(name),
@@ -162,7 +163,7 @@ def show_passkey(
             .with_for_update(of=Passkey)
         ).one_or_none()
         if found is None:
-            raise InputError(_WRONG)
+            raise InputError(_WRONG, field="passkey")
         row, account = found
         verified = webauthn.verify_authentication_response(
             credential=answer,
@@ -173,7 +174,7 @@ def show_passkey(
             credential_current_sign_count=row.sign_count,
         )
     except (WebAuthnException, ValueError) as error:
-        raise InputError(_WRONG) from error
+        raise InputError(_WRONG, field="passkey") from error
     row.sign_count, row.used_at = verified.new_sign_count, now
     session.flush()
     return Shown(account, verified.user_verified)
@@ -191,8 +192,7 @@ def drop_passkey(session: Session, account: Account, passkey_id: int) -> Passkey
     """Raises `NotFoundError`, and `StateError` for the last factor that the role has to have."""
     own = {each.id: each for each in passkeys_of(session, account.id)}
     if passkey_id not in own:
-        message = "there is no such passkey"
-        raise NotFoundError(message)
+        raise NotFoundError("there is no such passkey")
     is_other_left = len(own) > 1 or account.totp_since is not None
     refuse_to_drop_the_last(session, account, is_other_left=is_other_left)
     session.delete(own[passkey_id])

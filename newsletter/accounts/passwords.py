@@ -33,17 +33,21 @@ _turn = BoundedSemaphore(AT_ONCE)
 def check_password(password: str, *, name: str, email: str) -> None:
     """Raises `InputError` for one that is soon guessed; `name` and `email` are its owner's."""
     if len(password) < SHORTEST:
-        message = f"password: use {SHORTEST} characters or more; a few words in a row do well"
-        raise InputError(message)
+        raise InputError(
+            "use {shortest} characters or more; a few words in a row do well",
+            field="password",
+            shortest=SHORTEST,
+        )
     if len(password) > LONGEST:
-        message = f"password: use {LONGEST} characters at most"
-        raise InputError(message)
+        raise InputError("use {longest} characters at most", field="password", longest=LONGEST)
     if _is_common(password):
-        message = "password: this one is among the first that are guessed; choose other words"
-        raise InputError(message)
+        raise InputError(
+            "this one is among the first that are guessed; choose other words", field="password"
+        )
     if _is_mostly(password, [*name.split(), *re.split(r"[^\w]+", email)]):
-        message = "password: it is little more than your name or address; add words of your own"
-        raise InputError(message)
+        raise InputError(
+            "it is little more than your name or address; add words of your own", field="password"
+        )
 
 
 def hash_password(password: str) -> str:

@@ -47,8 +47,7 @@ def create_account(
     address = parse_address(email)
     _check_lists(session, rights)
     if session.scalar(select(exists().where(Account.email_key == address.key))):
-        message = f"e-mail: {address} has an account already"
-        raise InputError(message)
+        raise InputError("{address} has an account already", field="e-mail", address=address)
     account = Account(
         email=str(address),
         email_key=address.key,
@@ -68,8 +67,7 @@ def account_by_id(session: Session, account_id: int) -> Account:
     """Raises `NotFoundError`."""
     account = session.get(Account, account_id)
     if account is None:
-        message = "there is no such account"
-        raise NotFoundError(message)
+        raise NotFoundError("there is no such account")
     return account
 
 
@@ -78,8 +76,10 @@ def account_by_email(session: Session, email: str) -> Account:
     address = parse_address(email)
     account = session.scalar(select(Account).where(Account.email_key == address.key))
     if account is None:
-        message = f"nobody with the address {address} has an account; see: newsletter account list"
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "nobody with the address {address} has an account; see: newsletter account list",
+            address=address,
+        )
     return account
 
 
@@ -184,15 +184,19 @@ def shut_out(session: Session, account_id: int, *, now: datetime) -> None:
 def read_name(text: str) -> str:
     name = " ".join(text.split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        message = f"name: write it on one line of at most {LONGEST_NAME} characters"
-        raise InputError(message)
+        raise InputError(
+            "write it on one line of at most {longest} characters",
+            field="name",
+            longest=LONGEST_NAME,
+        )
     return name
 
 
 def read_time_zone(text: str) -> str:
     if text not in available_timezones():
-        message = f"time zone: {text!r} is none; write one like Europe/Berlin"
-        raise InputError(message)
+        raise InputError(
+            "{text!r} is none; write one like Europe/Berlin", field="time zone", text=text
+        )
     return text
 
 
@@ -203,8 +207,7 @@ def _locked(session: Session, account_id: int) -> Account:
     session.execute(in_order.order_by(Account.id).with_for_update())
     account = locked(session, Account, account_id)
     if account is None:
-        message = "there is no such account"
-        raise NotFoundError(message)
+        raise NotFoundError("there is no such account")
     return account
 
 
@@ -212,12 +215,10 @@ def _check_lists(session: Session, rights: Rights) -> None:
     if rights.list_roles is None:
         return
     if not rights.list_roles:
-        message = "lists: choose at least one, or every list"
-        raise InputError(message)
+        raise InputError("choose at least one, or every list", field="lists")
     known = set(session.scalars(select(MailingList.id)))
     if not known.issuperset(rights.list_roles):
-        message = "lists: one of them is not there any more; reload the page"
-        raise InputError(message)
+        raise InputError("one of them is not there any more; reload the page", field="lists")
 
 
 def _grant(session: Session, account: Account, rights: Rights) -> None:
@@ -243,5 +244,6 @@ def _refuse_to_lose_the_last_admin(session: Session, account: Account) -> None:
     )
     admins = set(session.scalars(able))
     if admins == {account.id}:
-        message = f"{account.name} is the only admin left; make somebody else one first"
-        raise StateError(message)
+        raise StateError(
+            "{name} is the only admin left; make somebody else one first", name=account.name
+        )

@@ -28,8 +28,7 @@ _EPOCH_STEPS = int(STEP.total_seconds())
 def begin_totp(session: Session, account: Account) -> None:
     """Give the account a new seed, which counts for nothing until a first code of it is shown."""
     if account.totp_since is not None:
-        message = "there is an authenticator app already; take it away first"
-        raise StateError(message)
+        raise StateError("there is an authenticator app already; take it away first")
     account.totp_sealed = seal(pyotp.random_base32())
     account.totp_step = None
     session.flush()
@@ -38,8 +37,7 @@ def begin_totp(session: Session, account: Account) -> None:
 def totp_seed(account: Account) -> str:
     """As a person types it into an app. Raises `StateError` when there is none."""
     if account.totp_sealed is None:
-        message = "no authenticator app is being set up"
-        raise StateError(message)
+        raise StateError("no authenticator app is being set up")
     return unseal(account.totp_sealed)
 
 
@@ -81,8 +79,7 @@ def must_have_second_factor(session: Session, account: Account) -> bool:
 def refuse_to_drop_the_last(session: Session, account: Account, *, is_other_left: bool) -> None:
     """Raises `StateError` where the role has to have a second factor and no other is left."""
     if not is_other_left and must_have_second_factor(session, account):
-        message = "your role needs a second factor; set up another one first"
-        raise StateError(message)
+        raise StateError("your role needs a second factor; set up another one first")
 
 
 def new_recovery_codes(session: Session, account_id: int) -> list[str]:

@@ -12,6 +12,7 @@ from newsletter.audience.fields import read_date, read_key, read_line, refuse
 from newsletter.db import insert_or_ignore, locked
 from newsletter.errors import NotFoundError
 from newsletter.models import Attribute, AttributeKind
+from newsletter.words import Words
 
 MOST_CHOICES = 200
 LONGEST_TEXT = 500
@@ -45,7 +46,7 @@ def add_attribute(
         .returning(Attribute)
     )
     if made is None:
-        refuse("key", f"there is an attribute called {key} already; choose another key")
+        refuse("key", "there is an attribute called {key} already; choose another key", key=key)
     return made
 
 
@@ -57,8 +58,11 @@ def retire_attribute(session: Session, key: str, *, now: datetime) -> Attribute:
     """Take no new values; those that people have stay. Raises `NotFoundError`."""
     attribute = locked(session, Attribute, key)
     if attribute is None:
-        message = f"There is no attribute called {key!r}; {_known(all_attributes(session))}"
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "There is no attribute called {key!r}; {hint}",
+            key=key,
+            hint=_known(all_attributes(session)),
+        )
     if attribute.retired_at is None:
         attribute.retired_at = now
     return attribute
@@ -76,7 +80,11 @@ def change_attributes(
     for key, value in changes.items():
         attribute = schema.get(key)
         if attribute is None:
-            refuse(f"attribute {key}", f"there is none of that name; {_known(schema.values())}")
+            refuse(
+                f"attribute {key}",
+                "there is none of that name; {hint}",
+                hint=_known(schema.values()),
+            )
         if value is None or value == "":
             changed.pop(key, None)
         elif attribute.retired_at is not None:
@@ -115,18 +123,20 @@ def _read_choices(kind: AttributeKind, choices: Sequence[str]) -> list[str]:
     read = [read_line("choices", choice, longest=LONGEST_TEXT) for choice in choices]
     if kind is not AttributeKind.CHOICE:
         if read:
-            refuse("choices", f"an attribute of the kind {kind} has none")
+            refuse("choices", "an attribute of the kind {kind} has none", kind=kind)
         return []
     if not read or len(read) > MOST_CHOICES:
-        refuse("choices", f"name 1 to {MOST_CHOICES} of them")
+        refuse("choices", "name 1 to {most} of them", most=MOST_CHOICES)
     if len({choice.casefold() for choice in read}) < len(read):
         refuse("choices", "two of them differ in capitals at most; name each once")
     return read
 
 
-def _known(attributes: Iterable[Attribute]) -> str:
+def _known(attributes: Iterable[Attribute]) -> Words:
     keys = [attribute.key for attribute in attributes if attribute.retired_at is None]
-    return f"there are: {', '.join(keys)}" if keys else "make it with: newsletter attribute add"
+    if not keys:
+        return Words("make it with: newsletter attribute add")
+    return Words("there are: {known}", known=", ".join(keys))
 
 
 def _text(field: str, value: object) -> str:
@@ -136,7 +146,7 @@ def _text(field: str, value: object) -> str:
 
 
 def _read_number(field: str, value: object) -> int | float:
-    advice = "write a number like 12 or 3.5, with a point and without a unit"
+    advice = Words("write a number like 12 or 3.5, with a point and without a unit")
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         refuse(field, advice)
     try:
@@ -144,7 +154,9 @@ def _read_number(field: str, value: object) -> int | float:
     except (ValueError, OverflowError):
         refuse(field, advice)
     if not math.isfinite(number) or abs(number) > _GREATEST_NUMBER:
-        refuse(field, f"write a number between -{_GREATEST_NUMBER} and {_GREATEST_NUMBER}")
+        refuse(
+            field, "write a number between -{greatest} and {greatest}", greatest=_GREATEST_NUMBER
+        )
     return int(number) if number.is_integer() else number
 
 
@@ -161,5 +173,5 @@ def _read_choice(field: str, text: str, choices: Sequence[str]) -> str:
     by_folded = {choice.casefold(): choice for choice in choices}
     chosen = by_folded.get(" ".join(text.split()).casefold())
     if chosen is None:
-        refuse(field, f"write one of: {', '.join(choices)}")
+        refuse(field, "write one of: {choices}", choices=", ".join(choices))
     return chosen

@@ -54,8 +54,7 @@ def subscribe(
             now=now,
         )
     if is_suppressed(session, person.address_hash, list_id=mailing_list.id):
-        message = f"{masked} is suppressed: no mail may go there."
-        raise StateError(message)
+        raise StateError("{masked} is suppressed: no mail may go there.", masked=masked)
     made = session.scalar(
         insert_or_ignore(session, Subscription)
         .values(
@@ -73,11 +72,12 @@ def subscribe(
     before = None if made is not None else subscription.status
     after = status_after_subscribing(before, status, is_own_wish=origin.is_own)
     if after is None:
-        message = (
-            f"{masked} left the list {mailing_list.slug}; only they themselves can come back, "
-            "with its sign-up form."
+        raise StateError(
+            "{masked} left the list {slug}; only they themselves can come back, with its "
+            "sign-up form.",
+            masked=masked,
+            slug=mailing_list.slug,
         )
-        raise StateError(message)
     if after is before:
         return subscription
     if before is SubscriptionStatus.UNSUBSCRIBED:

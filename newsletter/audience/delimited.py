@@ -44,8 +44,7 @@ class Reader:
         )
         titles = _split([header], self.delimiter)
         if titles is None:
-            message = f"line {line}: the quotes of the header do not match"
-            raise InputError(message)
+            raise InputError("line {line}: the quotes of the header do not match", line=line)
         self.header = Record(line, titles)
 
     def __iter__(self) -> Iterator[Record | BrokenRecord]:
@@ -118,12 +117,14 @@ class _Lines:
 def _read_header(lines: _Lines) -> tuple[int, str]:
     for number, text in lines:
         if text is None:
-            message = f"line {number}: the header has more than {LONGEST_LINE} characters"
-            raise InputError(message)
+            raise InputError(
+                "line {number}: the header has more than {longest} characters",
+                number=number,
+                longest=LONGEST_LINE,
+            )
         if not text.isspace():
             return number, text
-    message = "the file is empty; it needs a header line, like: email,name,zone"
-    raise InputError(message)
+    raise InputError("the file is empty; it needs a header line, like: email,name,zone")
 
 
 def _has_open_quote(lines: list[str]) -> bool:

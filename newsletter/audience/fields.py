@@ -1,6 +1,6 @@
 """What may stand in the fields that people fill in about themselves and about their lists.
 
-The `read_…` functions raise `InputError` with the field's name in front and what to write instead.
+The `read_…` functions raise `InputError` with the field's name and what to write instead.
 """
 
 import re
@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from newsletter.audience.zones import find_zone
 from newsletter.errors import InputError
+from newsletter.words import Words
 
 LONGEST_NAME = 200
 LONGEST_KEY = 63
@@ -19,7 +20,7 @@ LONGEST_KEY = 63
 CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 _KEY = re.compile(r"[a-z0-9]+(?:-+[a-z0-9]+)*", re.ASCII)
-_DATE_ADVICE = "write a date as year-month-day, like 2026-03-05"
+_DATE_ADVICE = Words("write a date as year-month-day, like 2026-03-05")
 _TIME = re.compile(r"(\d{1,2}):(\d\d)", re.ASCII)
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[a-z0-9]{2,8})*", re.IGNORECASE | re.ASCII)
@@ -36,7 +37,9 @@ def read_key(field: str, text: str) -> str:
     """A name that never changes: in addresses, in files, in a List-Id (RFC 2919)."""
     if len(text) > LONGEST_KEY or not _KEY.fullmatch(text):
         refuse(
-            field, f"write 1 to {LONGEST_KEY} of a-z, 0-9 and - between them, like morning-briefing"
+            field,
+            "write 1 to {longest} of a-z, 0-9 and - between them, like morning-briefing",
+            longest=LONGEST_KEY,
         )
     return text
 
@@ -48,7 +51,12 @@ def read_line(field: str, text: str, *, longest: int, may_be_empty: bool = False
     if not text and not may_be_empty:
         refuse(field, "it must not be empty")
     if len(text) > longest:
-        refuse(field, f"it has {len(text)} characters; write at most {longest}")
+        refuse(
+            field,
+            "it has {length} characters; write at most {longest}",
+            length=len(text),
+            longest=longest,
+        )
     return text
 
 
@@ -84,6 +92,5 @@ def read_date(field: str, text: str) -> date:
     return found
 
 
-def refuse(field: str, advice: str) -> NoReturn:
-    message = f"{field}: {advice}"
-    raise InputError(message)
+def refuse(field: str, advice: str, /, **values: object) -> NoReturn:
+    raise InputError(advice, field=field, **values)

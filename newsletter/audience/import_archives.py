@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from newsletter.errors import InputError
+from newsletter.words import Words
 
 CHUNK_BYTES = 1 << 20
 LARGEST_FILE = 1 << 30
@@ -26,8 +27,9 @@ def unpacked(stream: IO[bytes]) -> Iterator[bytes]:
     """The bytes of a file, unpacked if it is a gzip. Raises `InputError` for what is too large."""
     start = stream.read(CHUNK_BYTES)
     if start.startswith(_ZIP):
-        message = "file: it is a ZIP; name a --status for each of its files, or unpack it"
-        raise InputError(message)
+        raise InputError(
+            "it is a ZIP; name a --status for each of its files, or unpack it", field="file"
+        )
     counted = _Counted(start, stream)
     if not start.startswith(_GZIP):
         yield from _limited(io.BufferedReader(counted, CHUNK_BYTES), LARGEST_FILE, counted=None)
@@ -36,8 +38,7 @@ def unpacked(stream: IO[bytes]) -> Iterator[bytes]:
         with gzip.GzipFile(fileobj=io.BufferedReader(counted), mode="rb") as unzipped:
             yield from _limited(unzipped, LARGEST_FILE, counted=counted)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        message = f"file: the gzip is damaged ({error})"
-        raise InputError(message) from error
+        raise InputError("the gzip is damaged ({error})", field="file", error=error) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,15 @@ def read_member(stream: IO[bytes], name: str) -> Iterator[bytes]:
     with _opened(stream) as archive:
         info = next((info for info in _checked(archive) if info.filename == name), None)
         if info is None:
-            message = f"status: the ZIP has no file called {name!r}"
-            raise InputError(message)
+            raise InputError("the ZIP has no file called {name!r}", field="status", name=name)
         limit = min(LARGEST_ARCHIVE, info.compress_size * GREATEST_RATIO + CHUNK_BYTES)
         try:
             with archive.open(info) as member:
                 yield from _limited(member, limit, counted=None)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-            message = f"file: {name} in the ZIP is damaged ({error})"
-            raise InputError(message) from error
+            raise InputError(
+                "{name} in the ZIP is damaged ({error})", field="file", name=name, error=error
+            ) from error
 
 
 class _Counted(io.RawIOBase):
@@ -102,11 +103,15 @@ def _limited(
     while chunk := stream.read(CHUNK_BYTES):
         read += len(chunk)
         if read > limit:
-            message = f"file: unpacked it has more than {limit:,} bytes; split it"
-            raise InputError(message)
+            raise InputError(
+                "unpacked it has more than {limit:,} bytes; split it", field="file", limit=limit
+            )
         if counted is not None and read > counted.taken * GREATEST_RATIO + CHUNK_BYTES:
-            message = f"file: it unpacks to more than {GREATEST_RATIO} times its size; unpack it"
-            raise InputError(message)
+            raise InputError(
+                "it unpacks to more than {greatest} times its size; unpack it",
+                field="file",
+                greatest=GREATEST_RATIO,
+            )
         yield chunk
 
 
@@ -114,28 +119,41 @@ def _opened(stream: IO[bytes]) -> zipfile.ZipFile:
     try:
         return zipfile.ZipFile(stream)
     except (zipfile.BadZipFile, ValueError) as error:
-        message = f"file: the ZIP is damaged ({error})"
-        raise InputError(message) from error
+        raise InputError("the ZIP is damaged ({error})", field="file", error=error) from error
 
 
 def _checked(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
     members = archive.infolist()
     if len(members) > MOST_MEMBERS:
-        _refuse(f"it holds {len(members)} files; at most {MOST_MEMBERS} are taken")
+        _refuse(
+            Words(
+                "it holds {count} files; at most {most} are taken",
+                count=len(members),
+                most=MOST_MEMBERS,
+            )
+        )
     if sum(info.file_size for info in members) > LARGEST_ARCHIVE:
-        _refuse(f"its files have more than {LARGEST_ARCHIVE:,} bytes together")
+        _refuse(
+            Words("its files have more than {largest:,} bytes together", largest=LARGEST_ARCHIVE)
+        )
     for info in members:
         if info.is_dir() or "/" in info.filename or "\\" in info.filename or ".." in info.filename:
-            _refuse("it holds folders or paths; only plain files are taken")
+            _refuse(Words("it holds folders or paths; only plain files are taken"))
         if stat.S_ISLNK(info.external_attr >> 16):
-            _refuse("it holds a link")
+            _refuse(Words("it holds a link"))
         if info.flag_bits & 0x1:
-            _refuse("it is encrypted")
+            _refuse(Words("it is encrypted"))
         if info.file_size > info.compress_size * GREATEST_RATIO + CHUNK_BYTES:
-            _refuse(f"a file in it unpacks to more than {GREATEST_RATIO} times its size")
+            _refuse(
+                Words(
+                    "a file in it unpacks to more than {greatest} times its size",
+                    greatest=GREATEST_RATIO,
+                )
+            )
     return members
 
 
-def _refuse(reason: str) -> None:
-    message = f"file: {reason}; unpack the ZIP and import its files one by one"
-    raise InputError(message)
+def _refuse(reason: Words) -> None:
+    raise InputError(
+        "{reason}; unpack the ZIP and import its files one by one", field="file", reason=reason
+    )

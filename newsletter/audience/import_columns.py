@@ -69,15 +69,16 @@ class Columns:
             if meaning == IGNORE:
                 continue
             if meaning in places:
-                message = (
-                    f"columns {places[meaning] + 1} and {place + 1} both hold the {meaning}; "
-                    "map one of them to ignore"
+                raise InputError(
+                    "columns {first} and {second} both hold the {meaning}; map one of them to "
+                    "ignore",
+                    first=places[meaning] + 1,
+                    second=place + 1,
+                    meaning=meaning,
                 )
-                raise InputError(message)
             places[meaning] = place
         if "address" not in places:
-            message = "no column holds the address; say which one does"
-            raise InputError(message)
+            raise InputError("no column holds the address; say which one does")
         return cls(len(meanings), places)
 
 
@@ -93,10 +94,15 @@ def meanings_of(
     Raises `InputError`.
     """
     if len(titles) > MOST_COLUMNS:
-        refuse("header", f"it has {len(titles)} columns; keep at most {MOST_COLUMNS}")
+        refuse(
+            "header",
+            "it has {count} columns; keep at most {most}",
+            count=len(titles),
+            most=MOST_COLUMNS,
+        )
     unknown = said.keys() - set(titles)
     if unknown:
-        refuse("map", f"the file has no column called {min(unknown)!r}")
+        refuse("map", "the file has no column called {unknown!r}", unknown=min(unknown))
     return [
         _checked(said[title], attributes) if title in said else _usual(title, preset, attributes)
         for title in titles
@@ -117,9 +123,14 @@ def _checked(meaning: str, attributes: Collection[str]) -> str:
     if not meaning.startswith(ATTRIBUTE):
         refuse(
             "map",
-            f"a column cannot hold {meaning!r}; write one of: {', '.join(MEANINGS)}, "
-            "attribute KEY, ignore",
+            "a column cannot hold {meaning!r}; write one of: {known}, attribute KEY, ignore",
+            meaning=meaning,
+            known=", ".join(MEANINGS),
         )
     if meaning.removeprefix(ATTRIBUTE) not in attributes:
-        refuse("map", f"there is no {meaning!r}; make it with: newsletter attribute add")
+        refuse(
+            "map",
+            "there is no {meaning!r}; make it with: newsletter attribute add",
+            meaning=meaning,
+        )
     return meaning

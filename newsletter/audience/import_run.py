@@ -24,6 +24,7 @@ from newsletter.clock import utc_now
 from newsletter.db import locked, reading, transaction
 from newsletter.errors import FencedError, InputError, StateError
 from newsletter.models import Import, ImportLine, ImportState
+from newsletter.words import Words
 
 RECORDS_PER_SLICE = 10_000
 MOST_TAKES = 50
@@ -90,8 +91,11 @@ def _take(engine: Engine, import_id: int) -> tuple[Import, datetime]:
     with transaction(engine) as session:
         job = locked(session, Import, import_id)
         if job is None or job.state not in (ImportState.WAITING, ImportState.RUNNING):
-            message = f"Import {import_id} is {job.state if job else 'unknown'}: nothing to run."
-            raise StateError(message)
+            raise StateError(
+                "Import {number} is {state}: nothing to run.",
+                number=import_id,
+                state=job.state if job else Words("unknown"),
+            )
         if job.token >= MOST_TAKES:
             chunks.forget(session, job.id)
             job.state, job.ended_at = ImportState.FAILED, now
@@ -311,8 +315,7 @@ def _hold(session: Session, job: Import) -> None:
         .with_for_update()
     )
     if held is None:
-        message = f"import {job.id} goes on elsewhere, or was cancelled"
-        raise FencedError(message)
+        raise FencedError("import {number} goes on elsewhere, or was cancelled", number=job.id)
 
 
 def _report(session: Session, job: Import, merged: Merged, problems: Iterable[Problem]) -> None:

@@ -109,11 +109,13 @@ def undone_of(job: Import) -> Undone:
 
 def _refuse(job: Import) -> None:
     if job.is_dry_run:
-        message = f"Import {job.id} was a dry run: it changed nothing."
-        raise StateError(message)
+        raise StateError("Import {number} was a dry run: it changed nothing.", number=job.id)
     if job.state not in _UNDOABLE:
-        message = f"Import {job.id} is {job.state}; cancel it first, if it still runs."
-        raise StateError(message)
+        raise StateError(
+            "Import {number} is {state}; cancel it first, if it still runs.",
+            number=job.id,
+            state=job.state,
+        )
 
 
 def _count(job: Import, done: Undone) -> None:

@@ -193,8 +193,11 @@ def resume_import(engine: Engine, import_id: int, *, is_background: bool) -> Imp
     with transaction(engine) as session:
         job = get_import(session, import_id, is_locked=True)
         if job.state not in (ImportState.WAITING, ImportState.RUNNING):
-            message = f"Import {job.id} is {job.state}: there is nothing to resume."
-            raise StateError(message)
+            raise StateError(
+                "Import {number} is {state}: there is nothing to resume.",
+                number=job.id,
+                state=job.state,
+            )
         job.state = ImportState.WAITING
         job.token += 1
         job.is_background = is_background
@@ -208,8 +211,11 @@ def cancel_import(engine: Engine, import_id: int, *, now: datetime) -> Import:
     with transaction(engine) as session:
         job = get_import(session, import_id, is_locked=True)
         if job.state not in (ImportState.RECEIVED, ImportState.WAITING, ImportState.RUNNING):
-            message = f"Import {job.id} is {job.state}: there is nothing to cancel."
-            raise StateError(message)
+            raise StateError(
+                "Import {number} is {state}: there is nothing to cancel.",
+                number=job.id,
+                state=job.state,
+            )
         job.state = ImportState.CANCELLED
         job.token += 1
         job.ended_at = now
@@ -221,8 +227,7 @@ def get_import(session: Session, import_id: int, *, is_locked: bool = False) -> 
     """Raises `NotFoundError`."""
     found = session.get(Import, import_id, with_for_update=is_locked)
     if found is None:
-        message = f"There is no import {import_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no import {number}.", number=import_id)
     return found
 
 
@@ -257,8 +262,9 @@ def forget_file(engine: Engine, import_id: int) -> None:
 
 def _begin_anew(session: Session, job: Import) -> None:
     if not is_open(session, job):
-        message = f"Import {job.id} was started already: it is {job.state}."
-        raise StateError(message)
+        raise StateError(
+            "Import {number} was started already: it is {state}.", number=job.id, state=job.state
+        )
     session.execute(delete(ImportLine).where(ImportLine.import_id == job.id))
     job.outcomes, job.statuses = {}, {}
     job.line, job.bytes_read, job.error = 0, 0, ""
@@ -292,8 +298,10 @@ def _require_status(job: Import, plan: ImportPlan) -> None:
     if "status" not in job.meanings:
         refuse(
             "status",
-            f"an export of {preset.name} has a file each for those who are subscribed, unsubscribed "
-            f"and cleaned; say what the people of {job.file_name} are",
+            "an export of {name} has a file each for those who are subscribed, "
+            "unsubscribed and cleaned; say what the people of {file} are",
+            name=preset.name,
+            file=job.file_name,
         )
 
 
@@ -302,7 +310,7 @@ def _read_status(text: str | None) -> str | None:
         return None
     word = text.strip().casefold()
     if word not in STATUS_WORDS:
-        refuse("status", f"write one of: {', '.join(STATUS_WORDS)}")
+        refuse("status", "write one of: {known}", known=", ".join(STATUS_WORDS))
     return word
 
 

@@ -73,8 +73,9 @@ def invite(
         and subscription is not None
         and subscription.status is SubscriptionStatus.CONFIRMED
     ):
-        message = f"{masked} is on the list {mailing_list.slug} already."
-        raise StateError(message)
+        raise StateError(
+            "{masked} is on the list {slug} already.", masked=masked, slug=mailing_list.slug
+        )
     _refuse_another(session, masked, hashed, since=suppressed_at or now - REST)
     session.add_all(
         [
@@ -102,5 +103,8 @@ def _refuse_another(session: Session, masked: str, hashed: bytes, *, since: date
         )
     )
     if invited_at is not None:
-        message = f"{masked} was invited on {invited_at:%Y-%m-%d} and is not asked again."
-        raise StateError(message)
+        raise StateError(
+            "{masked} was invited on {day:%Y-%m-%d} and is not asked again.",
+            masked=masked,
+            day=invited_at,
+        )

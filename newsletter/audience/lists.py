@@ -32,6 +32,7 @@ from newsletter.models import (
     OptIn,
     Tracking,
 )
+from newsletter.words import Words
 
 MOST_FOOTER_LINES = 6
 LONGEST_FOOTER = 500
@@ -105,7 +106,7 @@ def create_list(session: Session, new: NewList, *, now: datetime) -> MailingList
         .returning(MailingList)
     )
     if made is None:
-        refuse("slug", f"there is a list called {new.slug} already; choose another one")
+        refuse("slug", "there is a list called {slug} already; choose another one", slug=new.slug)
     return made
 
 
@@ -150,9 +151,12 @@ def list_by_slug(session: Session, slug: str) -> MailingList:
     if found is not None:
         return found
     known = ", ".join(session.scalars(select(MailingList.slug).order_by(MailingList.slug)))
-    hint = f"there are: {known}" if known else "make one with: newsletter list create"
-    message = f"there is no list called {slug!r}; {hint}"
-    raise NotFoundError(message)
+    hint = (
+        Words("there are: {known}", known=known)
+        if known
+        else Words("make one with: newsletter list create")
+    )
+    raise NotFoundError("there is no list called {slug!r}; {hint}", slug=slug, hint=hint)
 
 
 def all_lists(session: Session) -> list[MailingList]:
@@ -167,11 +171,12 @@ def sizes_of_lists(session: Session) -> dict[int, ListFigures]:
 def refuse_retired(mailing_list: MailingList) -> None:
     """Raises `StateError` for a list that takes nothing new any more."""
     if mailing_list.retired_at is not None:
-        message = (
-            f"The list {mailing_list.slug} was retired on {mailing_list.retired_at:%Y-%m-%d}: "
-            "it takes no new people and no new editions."
+        raise StateError(
+            "The list {slug} was retired on {day:%Y-%m-%d}: it takes no new people and "
+            "no new editions.",
+            slug=mailing_list.slug,
+            day=mailing_list.retired_at,
         )
-        raise StateError(message)
 
 
 def _locked(session: Session, slug: str) -> MailingList:
@@ -207,23 +212,33 @@ def _backdrop(text: str) -> str:
 
 def _cool_off(seconds: int | None) -> int | None:
     if seconds is not None and not 0 <= seconds <= LONGEST_COOL_OFF:
-        refuse("cool-off seconds", f"write a number from 0 to {LONGEST_COOL_OFF}")
+        refuse("cool-off seconds", "write a number from 0 to {longest}", longest=LONGEST_COOL_OFF)
     return seconds
 
 
 def _most_a_day(number: int | None) -> int | None:
     if number is not None and not 0 <= number <= MOST_A_DAY:
-        refuse("most a day", f"write a number from 1 to {MOST_A_DAY}, or 0 for no limit")
+        refuse("most a day", "write a number from 1 to {most}, or 0 for no limit", most=MOST_A_DAY)
     return number or None
 
 
 def _footer(text: str) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > MOST_FOOTER_LINES:
-        refuse("footer", f"it has {len(lines)} lines; write at most {MOST_FOOTER_LINES}")
+        refuse(
+            "footer",
+            "it has {count} lines; write at most {most}",
+            count=len(lines),
+            most=MOST_FOOTER_LINES,
+        )
     read = "\n".join(read_line("footer", line, longest=LONGEST_FOOTER) for line in lines)
     if len(read) > LONGEST_FOOTER:
-        refuse("footer", f"it has {len(read)} characters; write at most {LONGEST_FOOTER}")
+        refuse(
+            "footer",
+            "it has {count} characters; write at most {longest}",
+            count=len(read),
+            longest=LONGEST_FOOTER,
+        )
     return read
 
 
@@ -231,7 +246,7 @@ def _address(field: str, text: str) -> str:
     try:
         address = parse_address(text)
     except AddressError as error:
-        refuse(field, f"{error} Write a bare address like news@example.org")
+        refuse(field, "{error} Write a bare address like news@example.org", error=error)
     if address.needs_smtputf8:
         refuse(field, "write plain ASCII before the @, or many servers refuse the mail")
     return str(address)

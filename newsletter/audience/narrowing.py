@@ -20,8 +20,7 @@ def narrow(
     number = detail.person.id
     memberships = tuple(each for each in detail.memberships if each.mailing_list.id in list_ids)
     if not memberships:
-        message = f"There is no subscriber {number}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no subscriber {number}.", number=number)
     lists = all_lists(session)
     slugs = {each.slug for each in lists if each.id in list_ids}
     elsewhere = {f"sections of {each.slug}" for each in lists if each.id not in list_ids}

@@ -86,8 +86,7 @@ def person_of(session: Session, ref: PersonRef, *, now: datetime) -> Subscriber:
         or not is_fresh
         or person.address_hash[:ADDRESS_MARK_BYTES] != ref.address_mark
     ):
-        message = "this link is good no more"
-        raise TokenError(message)
+        raise TokenError("this link is good no more")
     return person
 
 

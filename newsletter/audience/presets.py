@@ -31,8 +31,12 @@ def preset_called(key: str) -> Preset:
     """Raises `InputError`."""
     found = presets().get(key)
     if found is None:
-        message = f"preset: there is none called {key!r}; there are: {', '.join(presets())}"
-        raise InputError(message)
+        raise InputError(
+            "there is none called {key!r}; there are: {known}",
+            field="preset",
+            key=key,
+            known=", ".join(presets()),
+        )
     return found
 
 

@@ -82,8 +82,7 @@ def erase(session: Session, subscriber_id: int, *, source: str, now: datetime) -
     """
     person = _locked(session, subscriber_id)
     if person is None:
-        message = f"There is no subscriber {subscriber_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no subscriber {number}.", number=subscriber_id)
     traces = _traces(session, person)
     erased = _remove(session, traces, now)
     for hashed in sorted(traces.hashes):

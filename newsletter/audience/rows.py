@@ -108,9 +108,10 @@ class Row(NamedTuple):
 
 
 class RejectedError(InputError):
+    field: str
+
     def __init__(self, reason: Rejection, field: str, text: str) -> None:
-        super().__init__(reason)
-        self.field = field
+        super().__init__(reason, field=field)
         self.reason = reason
         self.text = text
 

@@ -13,6 +13,7 @@ from newsletter.audience.history import Origin, record_changes
 from newsletter.db import locked
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import MOST_SECTIONS, ListSection, MailingList, Subscription
+from newsletter.words import Words
 
 LONGEST_SECTION_NAME = 120
 MOST_ALIASES = 50
@@ -57,9 +58,13 @@ def add_section(
     _lock(session, mailing_list)
     ever = _all(session, mailing_list.id)
     if len(ever) == MOST_SECTIONS:
-        refuse("section", f"a list has at most {MOST_SECTIONS} in its life, and this one had them")
+        refuse(
+            "section",
+            "a list has at most {most} in its life, and this one had them",
+            most=MOST_SECTIONS,
+        )
     if any(section.key == key for section in ever):
-        refuse("key", f"there is or was a section called {key} already; choose another key")
+        refuse("key", "there is or was a section called {key} already; choose another key", key=key)
     section = ListSection(
         list_id=mailing_list.id,
         bit=max((section.bit for section in ever), default=-1) + 1,
@@ -121,13 +126,16 @@ def set_hidden_sections(
     """
     subscription = locked(session, Subscription, (mailing_list.id, subscriber_id))
     if subscription is None:
-        message = f"Subscriber {subscriber_id} is not on the list {mailing_list.slug}."
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "Subscriber {number} is not on the list {slug}.",
+            number=subscriber_id,
+            slug=mailing_list.slug,
+        )
     sections = sections_of(session, mailing_list.id)
     wanted = [_by_key(sections, key) for key in sorted(set(keys))]
     for section in wanted:
         if section.is_pinned:
-            refuse("sections", f"{section.key} is in everybody's mail and cannot be hidden")
+            refuse("sections", "{key} is in everybody's mail and cannot be hidden", key=section.key)
     field = f"sections of {mailing_list.slug}"
     before = _written(hidden_among(sections, subscription.hidden_sections))
     subscription.hidden_sections = sum(1 << section.bit for section in wanted)
@@ -171,14 +179,17 @@ def _by_key(sections: Iterable[ListSection], key: str) -> ListSection:
 
 def _refuse_unknown(sections: Iterable[ListSection], key: str) -> NoReturn:
     known = ", ".join(section.key for section in sections)
-    hint = f"there are: {known}" if known else "make one with: newsletter list section add"
-    message = f"sections: there is none called {key!r}; {hint}"
-    raise InputError(message)
+    hint = (
+        Words("there are: {known}", known=known)
+        if known
+        else Words("make one with: newsletter list section add")
+    )
+    raise InputError("there is none called {key!r}; {hint}", field="sections", key=key, hint=hint)
 
 
 def _read_aliases(aliases: Sequence[str]) -> list[str]:
     if len(aliases) > MOST_ALIASES:
-        refuse("aliases", f"write at most {MOST_ALIASES}")
+        refuse("aliases", "write at most {most}", most=MOST_ALIASES)
     return [read_line("aliases", alias, longest=LONGEST_SECTION_NAME) for alias in aliases]
 
 
@@ -188,7 +199,12 @@ def _refuse_shared_headings(section: ListSection, sections: Iterable[ListSection
             continue
         shared = _headings(section) & _headings(other)
         if shared:
-            refuse("name", f"{min(shared)!r} means the section {other.key} already")
+            refuse(
+                "name",
+                "{shared!r} means the section {key} already",
+                shared=min(shared),
+                key=other.key,
+            )
 
 
 def _move(section: ListSection, sections: list[ListSection], position: int) -> None:

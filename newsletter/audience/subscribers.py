@@ -92,8 +92,7 @@ def find_subscriber(session: Session, who: str) -> Subscriber:
     address = _read_address(who)
     found = session.scalar(select(Subscriber).where(Subscriber.address_key == address.key))
     if found is None:
-        message = f"{mask_address(str(address))} is no subscriber."
-        raise NotFoundError(message)
+        raise NotFoundError("{address} is no subscriber.", address=mask_address(str(address)))
     return found
 
 
@@ -101,8 +100,7 @@ def get_subscriber(session: Session, subscriber_id: int) -> Subscriber:
     """Raises `NotFoundError`."""
     found = session.get(Subscriber, subscriber_id)
     if found is None:
-        message = f"There is no subscriber {subscriber_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no subscriber {number}.", number=subscriber_id)
     return found
 
 
@@ -120,8 +118,7 @@ def edit_subscriber(
     """
     person = locked(session, Subscriber, subscriber_id)
     if person is None:
-        message = f"There is no subscriber {subscriber_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no subscriber {number}.", number=subscriber_id)
     before = written_fields(session, person)
     values = _read_fields(session, changes, person.attributes)
     if "address" in changes:
@@ -184,14 +181,17 @@ def _read_address(text: str) -> Address:
     try:
         return parse_address(text)
     except AddressError as error:
-        message = f"address: {error}"
-        raise AddressError(message) from error
+        raise AddressError("{error}", field="address", error=error) from error
 
 
 def _move(session: Session, person: Subscriber, address: Address) -> None:
     objection = objection_to(session, person.address_hash)
     if objection is not None and address.key != person.address_key:
-        refuse("address", f"this person must not be mailed ({objection}), at no other address too")
+        refuse(
+            "address",
+            "this person must not be mailed ({objection}), at no other address too",
+            objection=objection,
+        )
     _place(session, person, address)
 
 
@@ -207,7 +207,11 @@ def _place(session: Session, person: Subscriber, address: Address) -> None:
             session.add(person)
             session.flush()
     except IntegrityError:
-        refuse("address", f"{mask_address(str(address))} is another subscriber's already")
+        refuse(
+            "address",
+            "{address} is another subscriber's already",
+            address=mask_address(str(address)),
+        )
 
 
 def _set(person: Subscriber, values: Mapping[str, object]) -> None:

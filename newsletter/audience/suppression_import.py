@@ -115,11 +115,10 @@ def _entries(
     places = {title.strip().casefold(): place for place, title in enumerate(header.fields)}
     address_at = next((places[title] for title in _ADDRESS_TITLES if title in places), None)
     if address_at is None and not {_HASH, _KEY_ID} <= places.keys():
-        message = (
+        raise InputError(
             "the file needs a column `address` or `email`, or the columns `hash` and `key_id` of "
             "our own export"
         )
-        raise InputError(message)
     for record in records:
         report.lines += 1
         try:
@@ -138,8 +137,7 @@ def _read(
     defaults: _Defaults,
 ) -> NewSuppression:
     if isinstance(record, BrokenRecord):
-        message = "the line is too long, or its quotes do not match"
-        raise InputError(message)
+        raise InputError("the line is too long, or its quotes do not match")
 
     def cell(title: str) -> str:
         place = places.get(title)
@@ -164,24 +162,24 @@ def _hash_of(text: str) -> bytes:
     try:
         return address_hash(parse_address(text))
     except AddressError as error:
-        message = f"{mask_address(text)} is no address"
-        raise InputError(message) from error
+        raise InputError("{address} is no address", address=mask_address(text)) from error
 
 
 def _read_hash(text: str, key_id: str) -> bytes:
     if key_id != address_key_id():
-        message = (
-            f"key_id: the hash was made with another NEWSLETTER_ADDRESS_KEY ({key_id or 'unknown'}) "
-            f"than ours ({address_key_id()}), so it says nothing here"
+        raise InputError(
+            "the hash was made with another NEWSLETTER_ADDRESS_KEY ({key}) than ours "
+            "({ours}), so it says nothing here",
+            field="key_id",
+            key=key_id or "unknown",
+            ours=address_key_id(),
         )
-        raise InputError(message)
     try:
         hashed = bytes.fromhex(text)
     except ValueError:
         hashed = b""
     if len(hashed) != HASH_BYTES:
-        message = f"hash: write {HASH_BYTES * 2} hexadecimal digits"
-        raise InputError(message)
+        raise InputError("write {digits} hexadecimal digits", field="hash", digits=HASH_BYTES * 2)
     return hashed
 
 
@@ -189,8 +187,9 @@ def _read_list(slug: str, lists: Mapping[str, int], defaults: _Defaults) -> int:
     if not slug:
         return defaults.list_id
     if slug not in lists:
-        message = f"list: there is none called {slug[:LONGEST_SOURCE_SHOWN]!r}"
-        raise InputError(message)
+        raise InputError(
+            "there is none called {slug!r}", field="list", slug=slug[:LONGEST_SOURCE_SHOWN]
+        )
     return lists[slug]
 
 

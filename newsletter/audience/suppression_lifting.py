@@ -71,14 +71,14 @@ def lift(
     entry = locked(session, Suppression, (address_hash(address), list_id))
     masked = mask_address(str(address))
     if entry is None:
-        message = f"{masked} is not suppressed there."
-        raise NotFoundError(message)
+        raise NotFoundError("{masked} is not suppressed there.", masked=masked)
     if entry.reason in ONLY_BY_THEMSELVES:
-        message = (
-            f"{masked}: {entry.reason}. Only the person can take that back; "
-            "newsletter subscriber invite asks them, once."
+        raise StateError(
+            "{masked}: {reason}. Only the person can take that back; newsletter "
+            "subscriber invite asks them, once.",
+            masked=masked,
+            reason=entry.reason,
         )
-        raise StateError(message)
     _lift(session, [entry], by=by, why=why, now=now)
     return entry
 
@@ -146,8 +146,9 @@ def route_called(session: Session, name: str) -> Route:
     """Raises `NotFoundError`."""
     found = session.query(Route).filter_by(name=name).one_or_none()
     if found is None:
-        message = f"route: there is none called {name!r}; newsletter route list names them"
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "route: there is none called {name!r}; newsletter route list names them", name=name
+        )
     return found
 
 

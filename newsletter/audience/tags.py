@@ -46,7 +46,7 @@ def set_tags(
     """These tags and no others; returns them in order. Raises `InputError` and `NotFoundError`."""
     wanted = sorted({read_tag(name) for name in names})
     if len(wanted) > MOST_TAGS:
-        refuse("tags", f"a person has at most {MOST_TAGS}")
+        refuse("tags", "a person has at most {most}", most=MOST_TAGS)
     get_subscriber(session, subscriber_id)
     before = tags_of(session, subscriber_id)
     ids = Numbers(Tag).of(session, wanted)

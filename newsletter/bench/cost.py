@@ -22,8 +22,9 @@ class Cost:
         try:
             return cls(sum(map(_cpu_seconds, pids)), max(map(_peak_rss_mb, pids), default=0.0))
         except OSError as error:
-            message = f"a process that is measured has ended: {error}"
-            raise NewsletterError(message) from error
+            raise NewsletterError(
+                "a process that is measured has ended: {error}", error=error
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

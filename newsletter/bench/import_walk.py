@@ -155,8 +155,7 @@ def _kill_at_half(system: System, path: Path) -> tuple[int, float]:
     with reading(system.engine) as session:
         job = session.get(Import, 1)
     if job is None or job.ended_at is not None:
-        message = "the import ended before it could be killed; take more --rows"
-        raise NewsletterError(message)
+        raise NewsletterError("the import ended before it could be killed; take more --rows")
     return job.line, peak
 
 
@@ -181,8 +180,11 @@ def _proofs(system: System) -> int:
             )
         ).one()
     if rows != people:
-        message = f"{people:,} people have {rows:,} proofs of their import: some came in twice"
-        raise NewsletterError(message)
+        raise NewsletterError(
+            "{people:,} people have {rows:,} proofs of their import: some came in twice",
+            people=people,
+            rows=rows,
+        )
     return int(people)
 
 
@@ -209,5 +211,6 @@ def _require_exact(figures: WalkFigures, resumed: Ran, again: Ran) -> None:
     }
     wrong = {name: found[name] for name, value in expected.items() if found[name] != value}
     if wrong:
-        message = f"the import is not exact: {wrong} should be {expected}"
-        raise NewsletterError(message)
+        raise NewsletterError(
+            "the import is not exact: {wrong} should be {expected}", wrong=wrong, expected=expected
+        )

@@ -100,8 +100,7 @@ CONFIRMED = ("--basis", "consent", "--yes", "--json")
 
 def _require(outcomes: dict[str, int], ran: Ran) -> None:
     if json.loads(ran.output)["outcomes"] != outcomes:
-        message = f"the import did not do what it should: {ran.output}"
-        raise NewsletterError(message)
+        raise NewsletterError("the import did not do what it should: {output}", output=ran.output)
 
 
 def write_people(path: Path, rows: int) -> None:
@@ -156,8 +155,11 @@ class System:
             seconds = time.monotonic() - started_at
             output, errors = process.communicate()
         if process.returncode:
-            message = f"newsletter {' '.join(arguments)} failed: {errors}"
-            raise NewsletterError(message)
+            raise NewsletterError(
+                "newsletter {arguments} failed: {errors}",
+                arguments=" ".join(arguments),
+                errors=errors,
+            )
         return Ran(seconds, peak, output)
 
     def copy_rows(self) -> float:

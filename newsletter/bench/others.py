@@ -71,8 +71,9 @@ def send_with_smtp_source(
     seconds = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        message = f"smtp-source failed: {done.stderr.decode(errors='replace')[-300:]}"
-        raise NewsletterError(message)
+        raise NewsletterError(
+            "smtp-source failed: {errors}", errors=done.stderr.decode(errors="replace")[-300:]
+        )
     cpu = (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
     return Sent(messages, seconds, cpu, 0.0)
 

@@ -279,8 +279,7 @@ class _Bench:
         while not self._is_ready(deliver.pid):
             processes.require_alive()
             if time.monotonic() > deadline:
-                message = "the system did not start"
-                raise NewsletterError(message)
+                raise NewsletterError("the system did not start")
             time.sleep(0.1)
 
     def _start_server(self, processes: Processes) -> None:
@@ -336,11 +335,13 @@ class _Bench:
         threads = ThreadCosts.of(workers).since(threads_before)
         received = self._taken(edition_id) - before
         if not (status.sent == received == self._plan.readers):
-            message = (
-                f"the ledger says {status.sent} sent of {self._plan.readers}, "
-                f"the server took {received}: {status}"
+            raise NewsletterError(
+                "the ledger says {sent} sent of {readers}, the server took {received}: {status}",
+                sent=status.sent,
+                readers=self._plan.readers,
+                received=received,
+                status=status,
             )
-            raise NewsletterError(message)
         sent = others.Sent(
             messages=received,
             seconds=max(seen.last_at - seen.first_at, LOOK_SECONDS),
@@ -371,8 +372,9 @@ class _Bench:
                 return _Seen(first_at, planned_at, last_at=moved_at)
             if now - moved_at > NO_PROGRESS_SECONDS:
                 processes.require_alive()
-                message = f"nothing moves any more at {count - before} messages"
-                raise NewsletterError(message)
+                raise NewsletterError(
+                    "nothing moves any more at {count} messages", count=count - before
+                )
             time.sleep(LOOK_SECONDS if self._plan.peer is None else LEDGER_LOOK_SECONDS)
 
     def _is_planned(self, edition_id: int) -> bool:

@@ -162,8 +162,7 @@ def _wait_until_live(processes: Processes, port: int) -> None:
                 return
         except OSError:
             time.sleep(0.1)
-    message = "the web server did not start"
-    raise NewsletterError(message)
+    raise NewsletterError("the web server did not start")
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,8 +101,7 @@ class _Desk:
             self.url, {"csrf": self.csrf, "version": str(self.version), "text": text}
         )
         if answer.status != http.client.OK:
-            message = f"{self.url} answered {answer.status}"
-            raise NewsletterError(message)
+            raise NewsletterError("{url} answered {status}", url=self.url, status=answer.status)
         self.version, self.size = json.loads(answer.body)["version"], answer.size
         return answer.whole_ms
 

@@ -33,11 +33,13 @@ def acknowledge(
     """
     meant = [each for each in findings if name in (each.code, fingerprint(each))]
     if not meant:
-        message = f"{name}: there is no such finding any more; look at the checks again."
-        raise InputError(message)
+        raise InputError(
+            "{name}: there is no such finding any more; look at the checks again.", name=name
+        )
     if any(each.severity is Severity.ERROR for each in meant):
-        message = f"{meant[0].code} is an error: mend it. Only an admin can let it pass."
-        raise InputError(message)
+        raise InputError(
+            "{code} is an error: mend it. Only an admin can let it pass.", code=meant[0].code
+        )
     for each in meant:
         session.merge(
             Acknowledgement(

@@ -7,6 +7,7 @@ from newsletter.checks.draft import Draft
 from newsletter.compose.briefing import Image, Story, plain
 from newsletter.compose.findings import Finding, Severity
 from newsletter.render.letter import is_fetchable
+from newsletter.words import Words
 
 FEWEST_POINTS, MOST_POINTS = 3, 7
 LONGEST_POINT = 120
@@ -21,12 +22,16 @@ _FILE_NAME = re.compile(r"\S+\.(?:png|jpe?g|gif|webp|svg)", re.IGNORECASE)
 
 def section_empty(draft: Draft) -> Iterator[Finding]:
     if not any(section.stories for section in draft.briefing.sections):
-        yield _error("section-empty", "The briefing has no story; write at least one.")
+        yield _error("section-empty", Words("The briefing has no story; write at least one."))
         return
     for section in draft.briefing.sections:
         if not section.stories:
             yield _error(
-                "section-empty", f"The section “{section.name}” has no story; add one or remove it."
+                "section-empty",
+                Words(
+                    "The section “{section}” has no story; add one or remove it.",
+                    section=section.name,
+                ),
             )
 
 
@@ -34,14 +39,20 @@ def story_no_body(draft: Draft) -> Iterator[Finding]:
     for story in draft.briefing.stories:
         if not any(plain(paragraph).strip() for paragraph in story.paragraphs):
             yield _error(
-                "story-no-body", f"“{story.headline}” has no text; write it or remove the story."
+                "story-no-body",
+                Words(
+                    "“{headline}” has no text; write it or remove the story.",
+                    headline=story.headline,
+                ),
             )
 
 
 def source_missing(draft: Draft) -> Iterator[Finding]:
     for story in draft.briefing.stories:
         if not story.source:
-            yield _warning("source-missing", f"“{story.headline}” names no source.")
+            yield _warning(
+                "source-missing", Words("“{headline}” names no source.", headline=story.headline)
+            )
 
 
 def key_points(draft: Draft) -> Iterator[Finding]:
@@ -49,17 +60,28 @@ def key_points(draft: Draft) -> Iterator[Finding]:
     if not FEWEST_POINTS <= len(points) <= MOST_POINTS:
         yield _warning(
             "key-points",
-            f"There are {len(points)} key points; {FEWEST_POINTS} to {MOST_POINTS} read best.",
+            Words(
+                "There are {count} key points; {fewest_points} to {most} read best.",
+                count=len(points),
+                fewest_points=FEWEST_POINTS,
+                most=MOST_POINTS,
+            ),
         )
     for point in points:
         if len(point.text) > LONGEST_POINT:
             yield _warning(
                 "key-points",
-                f"“{point.text[:40]}…” has {len(point.text)} characters; "
-                f"shorten it to {LONGEST_POINT}.",
+                Words(
+                    "“{point}…” has {count} characters; shorten it to {longest}.",
+                    point=point.text[:40],
+                    count=len(point.text),
+                    longest=LONGEST_POINT,
+                ),
             )
         if point.story is None:
-            yield _warning("key-points", f"“{point.text}” announces none of the stories.")
+            yield _warning(
+                "key-points", Words("“{point}” announces none of the stories.", point=point.text)
+            )
 
 
 def image_placeholder(draft: Draft) -> Iterator[Finding]:
@@ -67,8 +89,12 @@ def image_placeholder(draft: Draft) -> Iterator[Finding]:
         if not is_fetchable(image):
             yield _warning(
                 "image-placeholder",
-                f"The image “{image.src}” of “{story.headline}” is no web address; the mail goes "
-                "out without it. Put in its https address, or remove it.",
+                Words(
+                    "The image “{address}” of “{headline}” is no web address; the mail goes out "
+                    "without it. Put in its https address, or remove it.",
+                    address=image.src,
+                    headline=story.headline,
+                ),
             )
 
 
@@ -80,18 +106,25 @@ def image_alt(draft: Draft) -> Iterator[Finding]:
         if not alt or _FILE_NAME.fullmatch(alt) or alt == story.headline:
             yield _warning(
                 "image-alt",
-                f"Say in a few words what the image of “{story.headline}” shows, for readers who "
-                "do not see it.",
+                Words(
+                    "Say in a few words what the image of “{headline}” shows, for readers who do "
+                    "not see it.",
+                    headline=story.headline,
+                ),
             )
         elif len(alt) > LONGEST_ALT:
             yield _warning(
-                "image-alt", f"The description of the image of “{story.headline}” is too long."
+                "image-alt",
+                Words(
+                    "The description of the image of “{headline}” is too long.",
+                    headline=story.headline,
+                ),
             )
 
 
 def subject_missing(draft: Draft) -> Iterator[Finding]:
     if not draft.compiled.subject.strip():
-        yield _error("subject-missing", "The mail has no subject; write one.")
+        yield _error("subject-missing", Words("The mail has no subject; write one."))
 
 
 def subject_length(draft: Draft) -> Iterator[Finding]:
@@ -99,26 +132,39 @@ def subject_length(draft: Draft) -> Iterator[Finding]:
     if length > LONGEST_SUBJECT:
         yield _error(
             "subject-length",
-            f"The subject has {length} characters; shorten it to {LONG_SUBJECT}, "
-            f"at most {LONGEST_SUBJECT}.",
+            Words(
+                "The subject has {length} characters; shorten it to {good}, at most {longest}.",
+                length=length,
+                good=LONG_SUBJECT,
+                longest=LONGEST_SUBJECT,
+            ),
         )
     elif length > LONG_SUBJECT:
-        yield _warning("subject-length", f"The subject has {length} characters; phones show 40.")
+        yield _warning(
+            "subject-length",
+            Words("The subject has {length} characters; phones show 40.", length=length),
+        )
     elif 0 < length < SHORTEST_SUBJECT:
-        yield _warning("subject-length", f"The subject has only {length} characters.")
+        yield _warning(
+            "subject-length", Words("The subject has only {length} characters.", length=length)
+        )
 
 
 def preheader(draft: Draft) -> Iterator[Finding]:
     text = draft.compiled.preheader.strip()
     if not text:
-        yield _warning("preheader", "There is no preheader; inboxes will show the greeting.")
+        yield _warning("preheader", Words("There is no preheader; inboxes will show the greeting."))
     elif text.casefold() == draft.compiled.subject.strip().casefold():
-        yield _warning("preheader", "The preheader repeats the subject; say something more.")
+        yield _warning("preheader", Words("The preheader repeats the subject; say something more."))
     elif not SHORTEST_PREHEADER <= len(text) <= LONGEST_PREHEADER:
         yield _warning(
             "preheader",
-            f"The preheader has {len(text)} characters; "
-            f"{SHORTEST_PREHEADER} to {LONGEST_PREHEADER} fit an inbox.",
+            Words(
+                "The preheader has {length} characters; {shortest} to {longest} fit an inbox.",
+                length=len(text),
+                shortest=SHORTEST_PREHEADER,
+                longest=LONGEST_PREHEADER,
+            ),
         )
 
 
@@ -128,12 +174,21 @@ def charset(draft: Draft) -> Iterator[Finding]:
     if found := _UNREADABLE.search(text):
         yield _error(
             "charset",
-            f"The character U+{ord(found[0]):04X} after “{_before(text, found)}” was damaged on "
-            "its way here; type it again.",
+            Words(
+                "The character U+{code:04X} after “{text}” was damaged on its way here; type "
+                "it again.",
+                code=ord(found[0]),
+                text=_before(text, found),
+            ),
         )
     if found := _MOJIBAKE.search(text):
         yield _warning(
-            "charset", f"“{found[0]}” after “{_before(text, found)}” looks like a broken character."
+            "charset",
+            Words(
+                "“{found}” after “{text}” looks like a broken character.",
+                found=found[0],
+                text=_before(text, found),
+            ),
         )
 
 
@@ -147,9 +202,9 @@ def _images(draft: Draft) -> Iterator[tuple[Story, Image]]:
             yield story, image
 
 
-def _error(code: str, message: str) -> Finding:
+def _error(code: str, message: Words) -> Finding:
     return Finding(code, Severity.ERROR, message)
 
 
-def _warning(code: str, message: str) -> Finding:
+def _warning(code: str, message: Words) -> Finding:
     return Finding(code, Severity.WARNING, message)

@@ -13,6 +13,7 @@ from newsletter.compose.briefing import Story, plain
 from newsletter.compose.findings import Finding, Severity
 from newsletter.render.cut import ADDRESS, GREETING, JOINED, OPEN, UNSUBSCRIBE, link_slot
 from newsletter.render.letter import Link
+from newsletter.words import Words
 
 # Gmail hides the end of a mail of about 102 KB, and with it the unsubscribe link.
 CLIPPED_BYTES, NEARLY_CLIPPED_BYTES, CLIPPED_ENCODED_BYTES = 100_000, 85_000, 102_000
@@ -38,7 +39,10 @@ def placeholder_left(draft: Draft) -> Iterator[Finding]:
     texts += [text for sample in draft.samples for text in (sample.text, sample.html)]
     left = {found[0] for text in texts for found in _PLACEHOLDER.finditer(text)}
     for placeholder in sorted(left):
-        yield _error("placeholder-left", f"“{placeholder}” still waits to be filled in.")
+        yield _error(
+            "placeholder-left",
+            Words("“{placeholder}” still waits to be filled in.", placeholder=placeholder),
+        )
 
 
 def sentinel_count(draft: Draft) -> Iterator[Finding]:
@@ -51,7 +55,11 @@ def sentinel_count(draft: Draft) -> Iterator[Finding]:
         if counts[slot] != 1:
             yield _error(
                 "sentinel-count",
-                f"The HTML has {counts[slot]} places for {slot} where it needs one; compile again.",
+                Words(
+                    "The HTML has {count} places for {slot} where it needs one; compile again.",
+                    count=counts[slot],
+                    slot=slot,
+                ),
             )
 
 
@@ -61,7 +69,8 @@ def unsubscribe_missing(draft: Draft) -> Iterator[Finding]:
         address = match[1].decode() if match else None
         if address is None or address not in sample.text or escape(address) not in sample.html:
             yield _error(
-                "unsubscribe-missing", "The mail, its text or its HTML has no unsubscribe link."
+                "unsubscribe-missing",
+                Words("The mail, its text or its HTML has no unsubscribe link."),
             )
             return
 
@@ -69,22 +78,27 @@ def unsubscribe_missing(draft: Draft) -> Iterator[Finding]:
 def postal_missing(draft: Draft) -> Iterator[Finding]:
     lines = draft.masthead.postal_lines
     if not lines:
-        yield _error("postal-missing", "The list has no postal address; give it one.")
+        yield _error("postal-missing", Words("The list has no postal address; give it one."))
     for line in lines:
         if any(
             line not in s.text or escape(line, quote=False) not in s.html for s in draft.samples
         ):
-            yield _error("postal-missing", f"“{line}” of the postal address is not in the mail.")
+            yield _error(
+                "postal-missing",
+                Words("“{line}” of the postal address is not in the mail.", line=line),
+            )
 
 
 def from_missing(draft: Draft) -> Iterator[Finding]:
     if not draft.masthead.sender_name.strip():
-        yield _error("from-missing", "The list has no sender's name; readers would not know it.")
+        yield _error(
+            "from-missing", Words("The list has no sender's name; readers would not know it.")
+        )
 
 
 def text_missing(draft: Draft) -> Iterator[Finding]:
     if any(not sample.text.strip() for sample in draft.samples):
-        yield _error("text-missing", "The mail has no plain text.")
+        yield _error("text-missing", Words("The mail has no plain text."))
 
 
 def text_mismatch(draft: Draft) -> Iterator[Finding]:
@@ -93,9 +107,15 @@ def text_mismatch(draft: Draft) -> Iterator[Finding]:
         headline = _squeezed(story.headline)
         found = text.find(headline, at)
         if headline not in text:
-            yield _error("text-mismatch", f"“{story.headline}” is not in the plain text.")
+            yield _error(
+                "text-mismatch",
+                Words("“{headline}” is not in the plain text.", headline=story.headline),
+            )
         elif found < 0:
-            yield _warning("text-mismatch", f"“{story.headline}” stands elsewhere in plain text.")
+            yield _warning(
+                "text-mismatch",
+                Words("“{headline}” stands elsewhere in plain text.", headline=story.headline),
+            )
         at = max(at, found)
 
 
@@ -105,33 +125,51 @@ def html_clip(draft: Draft) -> Iterator[Finding]:
     if size > CLIPPED_BYTES:
         yield _error(
             "html-clip",
-            f"The HTML has {size / 1000:.0f} KB; Gmail hides what is beyond "
-            f"{CLIPPED_BYTES / 1000:.0f} KB. The longest stories are {heaviest}.",
+            Words(
+                "The HTML has {size:.0f} KB; Gmail hides what is beyond {most:.0f} KB. The "
+                "longest stories are {heaviest}.",
+                size=size / 1000,
+                most=CLIPPED_BYTES / 1000,
+                heaviest=heaviest,
+            ),
         )
     elif size > NEARLY_CLIPPED_BYTES:
         yield _warning(
             "html-clip",
-            f"The HTML has {size / 1000:.0f} KB, close to the {CLIPPED_BYTES / 1000:.0f} KB beyond "
-            f"which Gmail hides it. The longest stories are {heaviest}.",
+            Words(
+                "The HTML has {size:.0f} KB, close to the {most:.0f} KB beyond which Gmail "
+                "hides it. The longest stories are {heaviest}.",
+                size=size / 1000,
+                most=CLIPPED_BYTES / 1000,
+                heaviest=heaviest,
+            ),
         )
     if size <= CLIPPED_BYTES and _largest_html_on_the_wire(draft) > CLIPPED_ENCODED_BYTES:
-        yield _warning("html-clip", "The HTML as it is sent is beyond what some mailboxes show.")
+        yield _warning(
+            "html-clip", Words("The HTML as it is sent is beyond what some mailboxes show.")
+        )
 
 
 def head_css_size(draft: Draft) -> Iterator[Finding]:
     size = sum(len(style.encode()) for style in _STYLE.findall(draft.samples[0].html))
     if size > LARGEST_STYLE_BYTES:
-        yield _error("head-css-size", f"The style sheet has {size} bytes; Gmail drops all of it.")
+        yield _error(
+            "head-css-size",
+            Words("The style sheet has {size} bytes; Gmail drops all of it.", size=size),
+        )
     elif size > LARGE_STYLE_BYTES:
         yield _warning(
-            "head-css-size", f"The style sheet has {size} bytes, close to Gmail's limit."
+            "head-css-size",
+            Words("The style sheet has {size} bytes, close to Gmail's limit.", size=size),
         )
 
 
 def line_too_long(draft: Draft) -> Iterator[Finding]:
     longest = max(len(line) for sample in draft.samples for line in sample.raw.split(b"\r\n"))
     if longest > LONGEST_LINE:
-        yield _error("line-too-long", f"A line of the message has {longest} octets.")
+        yield _error(
+            "line-too-long", Words("A line of the message has {longest} octets.", longest=longest)
+        )
 
 
 def link_bad(draft: Draft) -> Iterator[Finding]:
@@ -143,7 +181,14 @@ def link_bad(draft: Draft) -> Iterator[Finding]:
 def message_invalid(draft: Draft) -> Iterator[Finding]:
     violations = {violation for sample in draft.samples for violation in check_message(sample.raw)}
     for violation in sorted(violations, key=lambda found: (found.requirement, found.message)):
-        yield _error("message-invalid", f"{violation.requirement}: {violation.message}.")
+        yield _error(
+            "message-invalid",
+            Words(
+                "{requirement}: {message}.",
+                requirement=violation.requirement,
+                message=violation.message,
+            ),
+        )
 
 
 def _judged(link: Link) -> Iterator[Finding]:
@@ -151,18 +196,25 @@ def _judged(link: Link) -> Iterator[Finding]:
         parts = urlsplit(link.url)
         host = parts.hostname or ""
     except ValueError:
-        yield _error("link-bad", f"The link {link.url!r} cannot be read.")
+        yield _error("link-bad", Words("The link {url!r} cannot be read.", url=link.url))
         return
     if parts.scheme not in {"http", "https"} or not _is_public(host):
-        yield _error("link-bad", f"The link {link.url!r} leads to no public web address.")
+        yield _error(
+            "link-bad", Words("The link {url!r} leads to no public web address.", url=link.url)
+        )
     elif any(character.isspace() for character in link.url):
-        yield _error("link-bad", f"The link {link.url!r} holds a blank.")
+        yield _error("link-bad", Words("The link {url!r} holds a blank.", url=link.url))
     elif link.url.count(")") > link.url.count("("):
-        yield _error("link-bad", f"The link {link.url!r} ends in a bracket of the text around it.")
+        yield _error(
+            "link-bad",
+            Words("The link {url!r} ends in a bracket of the text around it.", url=link.url),
+        )
     elif host in _SHORTENERS:
-        yield _warning("link-bad", f"The link {link.url!r} hides where it leads; filters mind.")
+        yield _warning(
+            "link-bad", Words("The link {url!r} hides where it leads; filters mind.", url=link.url)
+        )
     elif parts.scheme == "http":
-        yield _warning("link-insecure", f"The link {link.url!r} is not https.")
+        yield _warning("link-insecure", Words("The link {url!r} is not https.", url=link.url))
 
 
 def _is_public(host: str) -> bool:
@@ -184,9 +236,9 @@ def _squeezed(text: str) -> str:
     return "".join(text.split())
 
 
-def _error(code: str, message: str) -> Finding:
+def _error(code: str, message: Words) -> Finding:
     return Finding(code, Severity.ERROR, message)
 
 
-def _warning(code: str, message: str) -> Finding:
+def _warning(code: str, message: Words) -> Finding:
     return Finding(code, Severity.WARNING, message)

@@ -9,6 +9,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from newsletter.errors import NewsletterError
+from newsletter.words import Words
 
 # name -> module that holds `command`; imported only when asked for, so that `--help` stays quick.
 COMMANDS = {
@@ -75,8 +76,11 @@ def main() -> Any:
         _refuse(str(error))
     except DBAPIError as error:
         _refuse(
-            f"the database cannot be used: {error.orig}\n"
-            "Check NEWSLETTER_DATABASE_URL; if it is right, run: newsletter db upgrade"
+            Words(
+                "the database cannot be used: {orig}\nCheck NEWSLETTER_DATABASE_URL; if it is "
+                "right, run: newsletter db upgrade",
+                orig=error.orig,
+            )
         )
     except OSError as error:
         _refuse(str(error))

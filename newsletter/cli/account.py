@@ -210,8 +210,9 @@ def one_time_link_command(email: str, as_json: bool) -> None:
 def _able(session: Session, email: str) -> Account:
     account = account_by_email(session, email)
     if account.disabled_at is not None:
-        message = f"{account.email} is shut out; first: newsletter account enable {account.email}"
-        raise StateError(message)
+        raise StateError(
+            "{email} is shut out; first: newsletter account enable {email}", email=account.email
+        )
     return account
 
 
@@ -222,16 +223,18 @@ def _ask_password() -> str:
 
 def _read_rights(session: Session, role: str | None, pairs: tuple[str, ...]) -> Rights:
     if (role is None) == (not pairs):
-        message = "give either --role, which holds on every list, or --list slug=role"
-        raise InputError(message)
+        raise InputError("give either --role, which holds on every list, or --list slug=role")
     if role is not None:
         return Rights(Role(role))
     list_roles = {}
     for pair in pairs:
         slug, _, own = pair.partition("=")
         if own not in set(Role):
-            message = f"--list {pair}: write it as slug=role, the role one of {', '.join(Role)}"
-            raise InputError(message)
+            raise InputError(
+                "--list {pair}: write it as slug=role, the role one of {roles}",
+                pair=pair,
+                roles=", ".join(Role),
+            )
         list_roles[list_by_slug(session, slug).id] = Role(own)
     return Rights(list_roles=list_roles)
 

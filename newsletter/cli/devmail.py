@@ -110,11 +110,9 @@ def _manner(
     delay: float, auth: str | None, tls_cert: Path | None, *, is_implicit_tls: bool
 ) -> Manner:
     if delay < 0:
-        message = "--delay: a delay is not negative"
-        raise InputError(message)
+        raise InputError("--delay: a delay is not negative")
     if is_implicit_tls and tls_cert is None:
-        message = "--implicit-tls: needs a certificate; give --tls-cert FILE"
-        raise InputError(message)
+        raise InputError("--implicit-tls: needs a certificate; give --tls-cert FILE")
     return Manner(
         terms=Terms(
             credentials=_credentials(auth) if auth is not None else None,
@@ -129,8 +127,7 @@ def _manner(
 def _credentials(auth: str) -> Credentials:
     user, colon, password = auth.partition(":")
     if not (user and colon and password):
-        message = "--auth: write it as USER:PASSWORD"
-        raise InputError(message)
+        raise InputError("--auth: write it as USER:PASSWORD")
     return Credentials(user, password)
 
 
@@ -139,6 +136,9 @@ def _tls(file: Path) -> ssl.SSLContext:
     try:
         context.load_cert_chain(file)
     except OSError as error:
-        message = f"--tls-cert: {file}: no certificate with its key: {error.strerror}"
-        raise InputError(message) from error
+        raise InputError(
+            "--tls-cert: {file}: no certificate with its key: {reason}",
+            file=file,
+            reason=error.strerror,
+        ) from error
     return context

@@ -249,8 +249,7 @@ def correct(
 ) -> None:
     """Correct an edition that is being sent, for all who have not been mailed."""
     if drop is (file is not None):
-        message = "Name the file with the corrected text, or say --drop; one of the two."
-        raise InputError(message)
+        raise InputError("Name the file with the corrected text, or say --drop; one of the two.")
     if file is None:
         with transaction() as session:
             editions.drop_correction(session, edition_id)
@@ -298,8 +297,7 @@ def uncertain(
 ) -> None:
     """Name the people of whom nobody knows whether their mail arrived, or settle it."""
     if all_sent and all_resend:
-        message = "--all-sent and --all-resend contradict each other; choose one."
-        raise InputError(message)
+        raise InputError("--all-sent and --all-resend contradict each other; choose one.")
     by, now = getpass.getuser(), utc_now()
     with transaction() as session:
         # What the log says comes before what a person believes, and a name before "all".
@@ -310,8 +308,9 @@ def uncertain(
         arrived = people_in_doubt(session, edition_id, sent)
         again = people_in_doubt(session, edition_id, resend)
         if set(arrived) & set(again):
-            message = "--sent and --resend contradict each other about an address; choose one."
-            raise InputError(message)
+            raise InputError(
+                "--sent and --resend contradict each other about an address; choose one."
+            )
         settle_by_evidence(session, edition_id, arrived, Evidence.PERSON, now, by=by)
         send_again(session, edition_id, again, Evidence.PERSON, now, by=by)
         if all_sent or all_resend:
@@ -357,8 +356,9 @@ def _read_content(file: Path, *, subject: str | None, preheader: str | None) -> 
         content, findings = editions.read_content(file.read_bytes(), today=utc_now().date())
     except editions.UnfitBriefing as unfit:
         _show(unfit.findings)
-        message = f"{file} holds no briefing that can be sent; see the errors above."
-        raise InputError(message) from unfit
+        raise InputError(
+            "{file} holds no briefing that can be sent; see the errors above.", file=file
+        ) from unfit
     _show(findings)
     return replace(
         content, subject=subject or content.subject, preheader=preheader or content.preheader

@@ -26,8 +26,7 @@ def audience(
     """Narrow a draft to segments, instead of what it had; without options, show what it has."""
     is_narrowed = segment is not None or bool(exclusions)
     if everybody and is_narrowed:
-        message = "everybody: it contradicts --segment and --exclude; choose one"
-        raise InputError(message)
+        raise InputError("it contradicts --segment and --exclude; choose one", field="everybody")
     with transaction() as session:
         if everybody or is_narrowed:
             choose_audience(session, edition_id, audience=segment, exclusions=exclusions)

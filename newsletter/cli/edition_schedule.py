@@ -43,11 +43,9 @@ def send(
 ) -> None:
     """Send an approved edition: now, at an instant, or at a local time everywhere."""
     if instant is not None and local is not None:
-        message = "Choose --at or --local, not both."
-        raise InputError(message)
+        raise InputError("Choose --at or --local, not both.")
     if (local is None) is not (day is None) or (local is None and past is not None):
-        message = "--local and --date need each other, and --past needs them."
-        raise InputError(message)
+        raise InputError("--local and --date need each other, and --past needs them.")
     when: When = AtOnce(deadline)
     if instant is not None:
         when = AtInstant(instant, deadline or DEADLINE)
@@ -109,8 +107,7 @@ def waves(
     """Show when an edition reaches whom, or would reach them."""
     now = utc_now()
     if (local is None) is not (day is None) or (local is None and (past or deadline)):
-        message = "--local and --date need each other; --past and --deadline need them."
-        raise InputError(message)
+        raise InputError("--local and --date need each other; --past and --deadline need them.")
     with reading() as session:
         if local is not None and day is not None:
             statuses = preview_waves(

@@ -50,8 +50,7 @@ def command(
 
 def _audience(slug: str | None, segment: str | None, status: str | None) -> Audience:
     if slug is None and (segment is None or status is not None):
-        message = "list: name the --list, or a --segment without --status"
-        raise InputError(message)
+        raise InputError("name the --list, or a --segment without --status", field="list")
     with reading() as session:
         found = segment_by_name(session, segment) if segment else None
         return Audience(

@@ -225,8 +225,7 @@ def _words_of(undone: Undone) -> str:
 def _pairs(option: str, texts: Iterable[str]) -> dict[str, str]:
     pairs = [text.rpartition("=") for text in texts]
     if any(not separator for _, separator, _ in pairs):
-        message = f"{option}: write it as TITLE=MEANING"
-        raise InputError(message)
+        raise InputError("{option}: write it as TITLE=MEANING", option=option)
     return {title.strip(): meaning.strip() for title, _, meaning in pairs}
 
 
@@ -236,8 +235,7 @@ def _files(
     """The name, the stated status and the bytes of each file to import."""
     if not (stream.seekable() and is_zip(stream)):
         if len(statuses) > 1:
-            message = "status: it is one file, so name one status"
-            raise InputError(message)
+            raise InputError("it is one file, so name one status", field="status")
         yield name, statuses[0] if statuses else None, unpacked(stream)
         return
     members = [member.name for member in members_of(stream)]
@@ -246,11 +244,11 @@ def _files(
         for file, _, status in (each.rpartition("=") for each in statuses)
     }
     if set(stated) != set(members):
-        message = (
-            "status: the class of a person is the file they are in; state it for each: "
-            + " ".join(f"--status '{member}=…'" for member in members)
+        raise InputError(
+            "the class of a person is the file they are in; state it for each: {options}",
+            field="status",
+            options=" ".join(f"--status '{member}=…'" for member in members),
         )
-        raise InputError(message)
     for member in members:
         yield f"{name}: {member}", stated[member], read_member(stream, member)
 
@@ -275,11 +273,13 @@ def _confirm(
     if may_ask and sys.stdin.isatty():
         click.confirm("Import it so?", abort=True, err=True)
     elif inspection.is_encoding_guessed:
-        message = (
-            f"encoding: {name} is not UTF-8 and was taken for {inspection.encoding}; if that is "
-            f"right, say --encoding {inspection.encoding}"
+        raise InputError(
+            "{name} is not UTF-8 and was taken for {encoding}; if that is right, say "
+            "--encoding {encoding}",
+            field="encoding",
+            name=name,
+            encoding=inspection.encoding,
         )
-        raise InputError(message)
 
 
 def _run(import_id: int) -> None:
@@ -287,8 +287,9 @@ def _run(import_id: int) -> None:
         with progress_bar("importing") as on_progress:
             state = run_import(get_engine(), import_id, on_progress=on_progress)
     except KeyboardInterrupt:
-        message = f"Broken off. It goes on with: newsletter import resume {import_id}"
-        raise StateError(message) from None
+        raise StateError(
+            "Broken off. It goes on with: newsletter import resume {number}", number=import_id
+        ) from None
     # The file is at hand, should the dry run be followed by an import.
     forget_file(get_engine(), import_id)
     if state is ImportState.FAILED:

@@ -140,15 +140,14 @@ def count_command(
 ) -> None:
     """Say about how many people the segment NAME has, or exactly how many."""
     if (name is None) is (definition is None):
-        message = "query: name a saved segment or give --query, one of the two"
-        raise InputError(message)
+        raise InputError("name a saved segment or give --query, one of the two", field="query")
     if background and not exact:
-        message = "background: a worker makes exact counts only; add --exact"
-        raise InputError(message)
+        raise InputError("a worker makes exact counts only; add --exact", field="background")
     if exact:
         if name is None:
-            message = "exact: save the definition first; an exact count belongs to a segment"
-            raise InputError(message)
+            raise InputError(
+                "save the definition first; an exact count belongs to a segment", field="exact"
+            )
         _count_exactly(name, background, as_json)
         return
     with _pointing_at(definition), reading() as session:

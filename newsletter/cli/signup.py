@@ -88,8 +88,9 @@ def form_command(slug: str, as_json: bool) -> None:
         mailing_list = list_by_slug(session, slug)
         is_open = mailing_list in lists_open_to_all(session)
     if not is_open:
-        message = f"{slug} is private or retired: nobody can subscribe to it by themselves"
-        raise StateError(message)
+        raise StateError(
+            "{slug} is private or retired: nobody can subscribe to it by themselves", slug=slug
+        )
     html = form_snippet(mailing_list, get_settings().base_url)
     if as_json:
         write_json({"list": slug, "html": html})

@@ -116,8 +116,7 @@ def edit_command(
 ) -> None:
     """Change what is given of WHO, an address or a number; an empty value takes one away."""
     if bool(slug) != bool(hidden or show_all):
-        message = "sections: name the --list together with --hide or --show-all"
-        raise InputError(message)
+        raise InputError("name the --list together with --hide or --show-all", field="sections")
     origin, now = _origin(), utc_now()
     with transaction() as session:
         person = find_subscriber(session, who)
@@ -196,8 +195,7 @@ def list_command(
 ) -> None:
     """Show people, page by page, in the order in which they came."""
     if status and not slug:
-        message = "status: it is a person's status on a list; name the --list too"
-        raise InputError(message)
+        raise InputError("it is a person's status on a list; name the --list too", field="status")
     with reading() as session:
         page = list_subscribers(
             session,
@@ -219,8 +217,7 @@ def _given(fields: dict[str, Any]) -> dict[str, Any]:
     given = {field: value for field, value in fields.items() if value is not None}
     pairs = [text.partition("=") for text in given.pop("attributes", ())]
     if any(not separator for _, separator, _ in pairs):
-        message = "attribute: write it as KEY=VALUE"
-        raise InputError(message)
+        raise InputError("write it as KEY=VALUE", field="attribute")
     return given | ({"attributes": {key: value for key, _, value in pairs}} if pairs else {})
 
 

@@ -149,8 +149,7 @@ def hand_in(session: Session, list_id: int, url: str, *, by: str, now: datetime)
     """
     url = check_url(url)
     if len(url) > LONGEST_URL:
-        message = f"The address has more than {LONGEST_URL} characters."
-        raise InputError(message)
+        raise InputError("The address has more than {longest} characters.", longest=LONGEST_URL)
     values = {
         "list_id": list_id,
         "url": url,
@@ -183,16 +182,14 @@ def get_candidate(session: Session, candidate_id: int) -> Candidate:
     """Raises `NotFoundError`."""
     row = session.get(Candidate, candidate_id)
     if row is None:
-        message = "This story is not in the inbox any more."
-        raise NotFoundError(message)
+        raise NotFoundError("This story is not in the inbox any more.")
     return row
 
 
 def story_of(candidate: Candidate) -> Story:
     """Raises `StateError` while nobody knows its headline."""
     if not candidate.title:
-        message = "Nobody has read this page yet; wait until its headline is there."
-        raise StateError(message)
+        raise StateError("Nobody has read this page yet; wait until its headline is there.")
     return Story(
         headline=candidate.title,
         paragraphs=((Span(candidate.summary),),) if candidate.summary else (),

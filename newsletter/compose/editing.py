@@ -30,8 +30,10 @@ def spot_of(briefing: Briefing, number: int) -> Spot:
         if 1 <= left <= len(section.stories):
             return Spot(index, left - 1)
         left -= len(section.stories)
-    message = f"There is no story {number}. Somebody may have changed the draft; reload the page."
-    raise NotFoundError(message)
+    raise NotFoundError(
+        "There is no story {number}. Somebody may have changed the draft; reload the page.",
+        number=number,
+    )
 
 
 def story_at(briefing: Briefing, number: int) -> Story:
@@ -151,8 +153,9 @@ def put_back(content: DraftContent, index: int, *, at: Spot | None, story: int) 
     Raises `NotFoundError`.
     """
     if not 0 <= index < len(content.set_aside):
-        message = "It is not there any more. Somebody may have put it back; reload the page."
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "It is not there any more. Somebody may have put it back; reload the page."
+        )
     text = content.set_aside[index].text
     left = content.set_aside[:index] + content.set_aside[index + 1 :]
     part = read_part(text)
@@ -237,8 +240,9 @@ def _joined(story: Story, more: Section) -> Story:
 
 def _section_at(briefing: Briefing, index: int) -> Section:
     if not 0 <= index < len(briefing.sections):
-        message = "There is no such section. Somebody may have changed the draft; reload the page."
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "There is no such section. Somebody may have changed the draft; reload the page."
+        )
     return briefing.sections[index]
 
 

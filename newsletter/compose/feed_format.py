@@ -19,6 +19,7 @@ from newsletter.models.story_inbox import (
     LONGEST_TITLE,
     LONGEST_URL,
 )
+from newsletter.words import Words
 
 KINDS = (
     "application/rss+xml",
@@ -34,7 +35,7 @@ MOST_ENTRIES = 200
 LONGEST_SUMMARY = 600
 
 _JSON_FEED = "https://jsonfeed.org/version/"
-_NO_FEED = "What stands there is no feed; choose the address of an RSS, Atom or JSON feed."
+_NO_FEED = Words("What stands there is no feed; choose the address of an RSS, Atom or JSON feed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,7 @@ def read_feed(body: bytes, *, url: str, content_type: str) -> FeedText:
         return _read_json(body, url)
     # No feed needs a definition of its own; entities that hold each other fill any memory (S-22).
     if b"<!ENTITY" in body.replace(b"\0", b"").upper():
-        message = "The feed defines entities, which we do not read."
-        raise InputError(message)
+        raise InputError("The feed defines entities, which we do not read.")
     return _read_xml(body, url, content_type)
 
 

@@ -43,18 +43,17 @@ def add_feed(session: Session, list_id: int, url: str, *, by: str, now: datetime
     """It is read at once, by a worker. Raises `InputError`."""
     url = check_url(url)
     if len(url) > LONGEST_URL:
-        message = f"The address has more than {LONGEST_URL} characters."
-        raise InputError(message)
+        raise InputError("The address has more than {longest} characters.", longest=LONGEST_URL)
     if _count(session, list_id) >= MOST_FEEDS:
-        message = f"A list has {MOST_FEEDS} feeds at most. Remove one that you do not need."
-        raise InputError(message)
+        raise InputError(
+            "A list has {most} feeds at most. Remove one that you do not need.", most=MOST_FEEDS
+        )
     feed = Feed(list_id=list_id, url=url, next_at=now, created_at=now, created_by=by)
     try:
         with session.begin_nested():
             session.add(feed)
     except IntegrityError as error:
-        message = f"The list has this feed already: {url}"
-        raise InputError(message) from error
+        raise InputError("The list has this feed already: {url}", url=url) from error
     enqueue_after_commit(session, Job.FETCH_FEEDS)
     return feed
 
@@ -63,8 +62,7 @@ def get_feed(session: Session, feed_id: int) -> Feed:
     """Raises `NotFoundError`."""
     feed = session.get(Feed, feed_id)
     if feed is None:
-        message = f"There is no feed {feed_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no feed {number}.", number=feed_id)
     return feed
 
 
@@ -72,8 +70,7 @@ def rename_feed(feed: Feed, name: str) -> None:
     """What its stories will name as their source. Raises `InputError`."""
     name = line_of(name, longest=LONGEST_SOURCE)
     if not name:
-        message = "Give the feed the name of its source, such as The Harbour Gazette."
-        raise InputError(message)
+        raise InputError("Give the feed the name of its source, such as The Harbour Gazette.")
     feed.name = name
 
 
@@ -176,11 +173,10 @@ def _feed_text(fetched: Fetched) -> FeedText:
     content_type = fetched.headers.get("content-type", "")
     if fetched.kind not in page_facts.KINDS:
         return read_feed(fetched.body, url=fetched.url, content_type=content_type)
-    message = "This is a web page, not a feed."
     facts = read_page(fetched.body, url=fetched.url, content_type=content_type)
     if facts.feeds:
-        message += f" Its feed is {facts.feeds[0]}"
-    raise InputError(message)
+        raise InputError("This is a web page, not a feed. Its feed is {feed}", feed=facts.feeds[0])
+    raise InputError("This is a web page, not a feed.")
 
 
 def _kept(value: str | None, longest: int) -> str | None:

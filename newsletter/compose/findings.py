@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
+from newsletter.words import Words
+
 
 class Severity(StrEnum):
     ERROR = "error"
@@ -25,7 +27,7 @@ class Finding:
 
     code: str
     severity: Severity
-    message: str
+    message: Words
     line: int | None = None
     column: int | None = None
 
@@ -50,13 +52,13 @@ class Findings:
     _found: list[Finding] = field(default_factory=list)
     _counts: Counter[str] = field(default_factory=Counter)
 
-    def error(self, code: str, message: str, place: Place | None = None) -> None:
+    def error(self, code: str, message: Words, place: Place | None = None) -> None:
         self._add(code, Severity.ERROR, message, place)
 
-    def warning(self, code: str, message: str, place: Place | None = None) -> None:
+    def warning(self, code: str, message: Words, place: Place | None = None) -> None:
         self._add(code, Severity.WARNING, message, place)
 
-    def hint(self, code: str, message: str, place: Place | None = None) -> None:
+    def hint(self, code: str, message: Words, place: Place | None = None) -> None:
         self._add(code, Severity.HINT, message, place)
 
     def set_aside(self, text: str, place: Place) -> None:
@@ -68,7 +70,7 @@ class Findings:
     def in_reading_order(self) -> tuple[Finding, ...]:
         return tuple(sorted(self._found, key=lambda found: (found.line or 0, found.column or 0)))
 
-    def _add(self, code: str, severity: Severity, message: str, place: Place | None) -> None:
+    def _add(self, code: str, severity: Severity, message: Words, place: Place | None) -> None:
         self._counts[code] += 1
         if self._counts[code] > self.MOST_OF_A_KIND:
             return

@@ -34,6 +34,7 @@ from newsletter.compose.sentences import language_of, shortened
 from newsletter.compose.stories import Draft, Part, Stories, href_of
 from newsletter.compose.tidy import tidy
 from newsletter.compose.units import Unit, joined
+from newsletter.words import Words
 
 _KEYS = (TITLE, SERIES, DATE, LANGUAGE, *CREDIT_ROLES)
 _KEY = re.compile(rf"(?P<key>{'|'.join(_KEYS)})\s*[:：](?P<value>.*)", re.IGNORECASE)
@@ -107,7 +108,10 @@ class _Reader:
         lines = filled[1:] if filled[0].text.strip() == RULE else filled
         end = _end_of_head(lines)
         if end == len(lines) or lines[end].text.strip() != RULE:
-            message = f"The head ends with a line “{RULE}”. Put it below title, date and credits."
+            message = Words(
+                "The head ends with a line “{rule}”. Put it below title, date and credits.",
+                rule=RULE,
+            )
             self.findings.error("head-open", message, lines[max(end - 1, 0)].place(0))
         for line in lines[:end]:
             self._read_value(line)
@@ -146,7 +150,11 @@ class _Reader:
         if pair := _KEY.fullmatch(text):
             self.values[pair["key"].lower()] = (pair["value"].strip(), line.place(0))
             return
-        message = f"“{shortened(text, 60)}” is none of {', '.join(_KEYS)}. It was read as part of the intro."
+        message = Words(
+            "“{line}” is none of {known}. It was read as part of the intro.",
+            line=shortened(text, 60),
+            known=", ".join(_KEYS),
+        )
         self.findings.error("head-unknown", message, line.place(0))
         self._add(self._unit_of(line, text))
 
@@ -157,12 +165,14 @@ class _Reader:
     def _date(self) -> datetime.date | None:
         written, place = self.values.get(DATE, ("", self.start))
         if not written:
-            self.findings.hint("date-missing", "No date is given in the head.", place)
+            self.findings.hint("date-missing", Words("No date is given in the head."), place)
             return None
         try:
             return datetime.date.fromisoformat(written)
         except ValueError:
-            message = f"“{shortened(written, 60)}” is no date. Write it as 2026-11-20."
+            message = Words(
+                "“{written}” is no date. Write it as 2026-11-20.", written=shortened(written, 60)
+            )
             self.findings.error("date-mismatch", message, place)
             return None
 
@@ -194,13 +204,19 @@ class _Reader:
             assert part.place
             self._open_headless(part.place)
         if part and part.place and not part.drafts:
-            name = f"The section “{part.name}”" if part.name else "This section"
-            message = f"{name} has no story. Add one or delete the section."
+            message = (
+                Words(
+                    "The section “{name}” has no story. Add one or delete the section.",
+                    name=part.name,
+                )
+                if part.name
+                else Words("This section has no story. Add one or delete the section.")
+            )
             self.findings.error("section-empty", message, part.place)
         self.part = self.draft = None
 
     def _open_headless(self, place: Place) -> Draft:
-        message = "This has no headline above it. Add a line “## …” with one."
+        message = Words("This has no headline above it. Add a line “## …” with one.")
         self.findings.error("body-without-headline", message, place)
         part = self.part or self._open_part(Part(None, None))
         self.draft = Draft("", place, images=part.images)
@@ -211,7 +227,9 @@ class _Reader:
     def _add_source(self, unit: Unit) -> None:
         assert self.draft
         if self.draft.source:
-            message = f"A second source, “{unit.plain}”, replaced “{self.draft.source}”."
+            message = Words(
+                "A second source, “{new}”, replaced “{old}”.", new=unit.plain, old=self.draft.source
+            )
             self.findings.warning("source-repeated", message, unit.place())
         self.draft.source = unit.plain or None
 
@@ -287,25 +305,33 @@ class _Reader:
         number = int((point.tie and point.tie["story"]) or 0)
         if number <= stories:
             return number or None
-        message = f"There is no story {number}; the last one is {stories}."
+        message = Words(
+            "There is no story {number}; the last one is {stories}.", number=number, stories=stories
+        )
         self.findings.warning("key-points", message, point.unit.place())
         return None
 
     def _review(self, stories: Sequence[Draft], ties: Sequence[int | None]) -> None:
         findings = self.findings
         if not self._value(TITLE):
-            findings.error("no-title", "There is no title. Write one in the head.", self.start)
+            findings.error(
+                "no-title", Words("There is no title. Write one in the head."), self.start
+            )
         if not stories:
-            message = "There is no story yet. A story is a line “## …” with its text below it."
+            message = Words(
+                "There is no story yet. A story is a line “## …” with its text below it."
+            )
             findings.error("no-story", message, self.start)
         for draft in stories:
             if not draft.paragraphs:
-                name = (
-                    f"The story “{shortened(draft.headline, 60)}”"
+                message = (
+                    Words(
+                        "The story “{headline}” has no text. Write it or delete the headline.",
+                        headline=shortened(draft.headline, 60),
+                    )
                     if draft.headline
-                    else "This story"
+                    else Words("This story has no text. Write it or delete the headline.")
                 )
-                message = f"{name} has no text. Write it or delete the headline."
                 findings.error("story-no-body", message, draft.place)
         review_stories(self.stories, findings)
         review_points([point.unit for point in self.points], ties, findings)

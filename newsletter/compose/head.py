@@ -12,6 +12,7 @@ from newsletter.compose.outline import Outline, Text, starts_story
 from newsletter.compose.sentences import first_sentence
 from newsletter.compose.units import Unit
 from newsletter.compose.wording import greets, names_points, names_series
+from newsletter.words import Words
 
 _LONGEST_TITLE = 300
 _LONGEST_POINT = 220
@@ -119,7 +120,9 @@ def read_head(text: Text, title: Title, *, start: int, findings: Findings) -> He
 
 def _read_unit(head: Head, unit: Unit, *, is_above: bool, findings: Findings) -> None:
     for image in unit.images:
-        message = "This image stands before the first story and was dropped. Move it into a story."
+        message = Words(
+            "This image stands before the first story and was dropped. Move it into a story."
+        )
         findings.warning("image-without-story", message, unit.place())
         findings.set_aside(f"![{image.alt}]({image.src})", unit.place())
     if credits := credits_in(unit.plain):

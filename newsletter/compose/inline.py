@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from newsletter.compose.briefing import Image, RichText, Span, plain
+from newsletter.words import Words
 
 # No part of a pattern can run across the bracket that starts the next try, so that the time
 # stays linear whatever the text.
@@ -42,7 +43,7 @@ class Problem(NamedTuple):
     """`at` counts characters of the text that was read."""
 
     code: str
-    message: str
+    message: Words
     at: int
 
 
@@ -165,7 +166,9 @@ class _Reader:
             case "entity":
                 self._add(_decoded(text), href)
             case "html":
-                message = f"HTML is shown as written: {text[:60]}. Take it out or use **bold**."
+                message = Words(
+                    "HTML is shown as written: {text}. Take it out or use **bold**.", text=text[:60]
+                )
                 self.problems.append(Problem("raw-html", message, index))
                 self._add(text, href)
             case _:
@@ -187,8 +190,9 @@ class _Reader:
             return
         target = _decoded_all(parts["target"])
         if not is_web_address(target):
-            message = (
-                f"The link to “{target[:80]}” was dropped: only http and https links are kept."
+            message = Words(
+                "The link to “{target}” was dropped: only http and https links are kept.",
+                target=target[:80],
             )
             self.problems.append(Problem("link-bad", message, index))
         href = target if is_web_address(target) else None
@@ -239,7 +243,9 @@ class _Reader:
 
     def _report_unpaired(self, mark: _Mark) -> None:
         if mark.text == "**":
-            message = "A ** without its partner is shown as written. Add the other or delete it."
+            message = Words(
+                "A ** without its partner is shown as written. Add the other or delete it."
+            )
             self.problems.append(Problem("raw-markup", message, mark.index))
 
     def _add(self, text: str, href: str | None) -> None:

@@ -19,6 +19,7 @@ from newsletter.db import insert_or_ignore
 from newsletter.errors import InputError
 from newsletter.models import Media, MediaContent
 from newsletter.models.media import KEY_CHARACTERS
+from newsletter.words import Words
 
 LARGEST_BYTES = 10 * 1024 * 1024
 MOST_PIXELS = 40_000_000
@@ -30,7 +31,9 @@ _FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "AVIF")
 _FEW_COLOURS = 256
 _QUALITY = 82
 _LONGEST_NAME = 120
-_NOT_READ = "This is no picture that we can read; choose a JPEG, PNG, GIF, WebP or AVIF file."
+_NOT_READ = Words(
+    "This is no picture that we can read; choose a JPEG, PNG, GIF, WebP or AVIF file."
+)
 
 # One at a time in a process: forty million pixels take 160 MB.
 _turn = threading.Lock()
@@ -53,8 +56,10 @@ def reencode(raw: bytes) -> Picture:
     Raises `InputError` for what is no picture, or too large a one.
     """
     if len(raw) > LARGEST_BYTES:
-        message = f"The file is larger than {LARGEST_BYTES // 1024 // 1024} MB; make it smaller."
-        raise InputError(message)
+        raise InputError(
+            "The file is larger than {megabytes} MB; make it smaller.",
+            megabytes=LARGEST_BYTES // 1024 // 1024,
+        )
     with _turn, warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is stricter
         try:
@@ -63,8 +68,9 @@ def reencode(raw: bytes) -> Picture:
             raise InputError(_NOT_READ) from error
         # Decoders answer damaged files with whatever their libraries raise.
         except (OSError, SyntaxError, ValueError, EOFError, MemoryError, IndexError) as error:
-            message = "The picture is damaged; save it again, or choose another one."
-            raise InputError(message) from error
+            raise InputError(
+                "The picture is damaged; save it again, or choose another one."
+            ) from error
 
 
 def keep_picture(session: Session, picture: Picture, *, name: str, by: str, now: datetime) -> Media:
@@ -116,8 +122,11 @@ def _reencoded(raw: bytes) -> Picture:
     with Image.open(io.BytesIO(raw), formats=_FORMATS) as opened:
         width, height = opened.size
         if width * height > MOST_PIXELS:
-            message = f"The picture has {width} × {height} points, more than 40 million."
-            raise InputError(message)
+            raise InputError(
+                "The picture has {width} × {height} points, more than 40 million.",
+                width=width,
+                height=height,
+            )
         was_moving = getattr(opened, "n_frames", 1) > 1 and opened.format != "MPO"
         # A JPEG is decoded at half or a quarter of its size where that is enough.
         opened.draft("RGB", (2 * WIDEST, 2 * TALLEST))

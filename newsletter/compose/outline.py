@@ -13,6 +13,7 @@ from newsletter.compose.residue import Residue, residue
 from newsletter.compose.sentences import first_sentence, shortened, starts_afresh, width
 from newsletter.compose.units import Unit
 from newsletter.compose.wording import greets, names_points
+from newsletter.words import Words
 
 LONGEST_HEADLINE = 250
 _WIDEST_PLAIN_HEAD = 40
@@ -140,8 +141,9 @@ def without_residue(units: Sequence[Unit], findings: Findings) -> list[Unit]:
             bodies += unit.is_sentence and unit.width >= _SHORTEST_BODY
             continue
         if index < last_story:
-            message = (
-                f"“{shortened(unit.plain, 60)}” looks left over from a web page and was dropped."
+            message = Words(
+                "“{plain}” looks left over from a web page and was dropped.",
+                plain=shortened(unit.plain, 60),
             )
             findings.warning("residue-in-middle", message, unit.place())
             findings.set_aside(unit.raw, unit.place())
@@ -149,15 +151,25 @@ def without_residue(units: Sequence[Unit], findings: Findings) -> list[Unit]:
         if kind is Residue.TAIL and (bodies >= 2 or last_story >= 0):
             _drop_tail(units[index:], findings)
             break
-        message = f"Dropped “{shortened(unit.plain, 60)}”, left over from a web page."
+        message = Words(
+            "Dropped “{plain}”, left over from a web page.", plain=shortened(unit.plain, 60)
+        )
         findings.warning("residue-removed", message, unit.place())
         findings.set_aside(unit.raw, unit.place())
     return kept
 
 
 def _drop_tail(units: Sequence[Unit], findings: Findings) -> None:
-    rest = f" and {len(units) - 1} more after it" if len(units) > 1 else ""
-    message = f"Dropped “{shortened(units[0].plain, 60)}”{rest}, left over from a web page."
+    plain = shortened(units[0].plain, 60)
+    message = (
+        Words(
+            "Dropped “{plain}” and {count} more after it, left over from a web page.",
+            plain=plain,
+            count=len(units) - 1,
+        )
+        if len(units) > 1
+        else Words("Dropped “{plain}”, left over from a web page.", plain=plain)
+    )
     findings.warning("residue-removed", message, units[0].place())
     for unit in units:
         findings.set_aside(unit.raw, unit.place())

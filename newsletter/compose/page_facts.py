@@ -39,13 +39,11 @@ def read_page(body: bytes, *, url: str, content_type: str) -> PageFacts:
             body[:_MOST_READ], parser=html.HTMLParser(encoding=_encoding(body, content_type))
         )
     except (LxmlError, ValueError, LookupError) as error:
-        message = "The page cannot be read as HTML."
-        raise InputError(message) from error
+        raise InputError("The page cannot be read as HTML.") from error
     said = _said(root)
     title = _first(said, _TITLES) or str(root.findtext(".//title") or "")
     if not title.strip():
-        message = "The page has no title."
-        raise InputError(message)
+        raise InputError("The page has no title.")
     return PageFacts(
         title=line_of(title, longest=LONGEST_TITLE),
         summary=line_of(_first(said, _SUMMARIES), longest=LONGEST_SUMMARY),

@@ -22,6 +22,7 @@ from newsletter.compose.review import (
 from newsletter.compose.sentences import language_of, width
 from newsletter.compose.stories import read_stories
 from newsletter.compose.units import WIDEST_WRAPPED, Unit, units
+from newsletter.words import Words
 
 # Each line of a block may turn out to be a paragraph of its own.
 _MAX_LINES = 10 * MAX_BLOCKS
@@ -69,8 +70,9 @@ def _parsed(text: str, today: datetime.date, findings: Findings) -> Parsed:
 
 
 def _too_large(findings: Findings) -> Parsed:
-    message = (
-        f"The text is larger than {MAX_BYTES // 1024} KB. A briefing has no more than a few pages."
+    message = Words(
+        "The text is larger than {kilobytes} KB. A briefing has no more than a few pages.",
+        kilobytes=MAX_BYTES // 1024,
     )
     findings.error("too-large", message)
     return Parsed(None, findings.in_reading_order())
@@ -81,12 +83,12 @@ def _briefing(lines: Sequence[Line], today: datetime.date, findings: Findings) -
     if found is None:
         return None
     if not found:
-        findings.error("empty", "There is no text.")
+        findings.error("empty", Words("There is no text."))
         return None
     cleaned = Text(without_residue(found, findings))
     title = find_title(cleaned.units)
     if title is None:
-        message = "There is no title. Put it on the first line, as in “[Series] Title”."
+        message = Words("There is no title. Put it on the first line, as in “[Series] Title”.")
         findings.error("no-title", message, found[0].place())
         return None
     return _read(cleaned, title, today, findings)
@@ -98,7 +100,10 @@ def _units(lines: Sequence[Line], findings: Findings) -> list[Unit] | None:
     found: list[Unit] = []
     for block in parts:
         if len(parts) > MAX_BLOCKS or len(block) + len(found) > _MAX_LINES:
-            message = f"There are more than {MAX_BLOCKS} paragraphs. Split the text."
+            message = Words(
+                "There are more than {max_blocks} paragraphs. Split the text.",
+                max_blocks=MAX_BLOCKS,
+            )
             findings.error("too-many-blocks", message)
             return None
         found += units(block, findings, is_tight=is_tight)
@@ -119,11 +124,13 @@ def _read(text: Text, title: Title, today: datetime.date, findings: Findings) ->
     head = read_head(text, title, start=start, findings=findings)
     stories = read_stories(text, parts, start=start, findings=findings)
     if not any(stories.drafts):
-        message = "There is no story. A story is a headline with its text below it."
+        message = Words("There is no story. A story is a headline with its text below it.")
         findings.error("no-story", message, title.unit.place())
         return None
     if not parts.heads:
-        findings.hint("no-sections", "There are no section heads; all stories are in one section.")
+        findings.hint(
+            "no-sections", Words("There are no section heads; all stories are in one section.")
+        )
     credits = head.credits | {
         role: name for role, name in stories.credits.items() if role not in head.credits
     }

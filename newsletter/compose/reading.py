@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from newsletter.compose.findings import Findings, Place
+from newsletter.words import Words
 
 MAX_BYTES = 512 * 1024
 MAX_BLOCKS = 2_000
@@ -63,13 +64,19 @@ def decode(raw: bytes, findings: Findings) -> str | None:
             continue
         findings.warning(
             "encoding-guessed",
-            f"The file is not UTF-8; it was read as {encoding}. Save it as UTF-8 to be sure.",
+            Words(
+                "The file is not UTF-8; it was read as {encoding}. Save it as UTF-8 to be sure.",
+                encoding=encoding,
+            ),
         )
         return text
     line = len(_LINE_END.findall(raw[:bad_at].decode("utf-8", "replace"))) + 1
     findings.error(
         "encoding",
-        f"The bytes are no text in UTF-8 or gb18030 (first on line {line}). Save it as UTF-8.",
+        Words(
+            "The bytes are no text in UTF-8 or gb18030 (first on line {line}). Save it as UTF-8.",
+            line=line,
+        ),
     )
     return None
 
@@ -139,16 +146,24 @@ class _Cleaner:
             place, character = self.controls[0]
             findings.error(
                 "control-character",
-                f"{_count(len(self.controls), 'control character')} left out, the first is "
-                f"U+{ord(character):04X}. Delete what cannot be seen here.",
+                Words(
+                    "{count} left out, the first is U+{character:04X}. Delete what cannot be "
+                    "seen here.",
+                    count=_controls(len(self.controls)),
+                    character=ord(character),
+                ),
                 place,
             )
         if self.mojibake:
             place, broken = self.mojibake[0]
             findings.warning(
                 "charset",
-                f"{_count(len(self.mojibake), 'garbled character')} mended, such as “{broken}”. "
-                "The text was once read in the wrong encoding; look it over.",
+                Words(
+                    "{count} mended, such as “{broken}”. The text was once read in the wrong "
+                    "encoding; look it over.",
+                    count=_garbled(len(self.mojibake)),
+                    broken=broken,
+                ),
                 place,
             )
 
@@ -185,5 +200,17 @@ def _looks_western(raw: bytes) -> bool:
     return runs.count(1) * 2 > sum(runs)
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _controls(count: int) -> Words:
+    return (
+        Words("1 control character")
+        if count == 1
+        else Words("{count} control characters", count=count)
+    )
+
+
+def _garbled(count: int) -> Words:
+    return (
+        Words("1 garbled character")
+        if count == 1
+        else Words("{count} garbled characters", count=count)
+    )

@@ -75,8 +75,7 @@ def text_of_html(pasted: str, *, levels: Sequence[int]) -> str:
     each level gets. Raises `InputError` for more than any document has.
     """
     if len(pasted) > LONGEST_PASTE:
-        message = "That is more than a briefing. Paste it as plain text, or in parts."
-        raise InputError(message)
+        raise InputError("That is more than a briefing. Paste it as plain text, or in parts.")
     blocks = _Reader().read(pasted)
     return "\n\n".join(_written(block, levels) for block in blocks)
 

@@ -18,6 +18,7 @@ from newsletter.compose.inline import cut, strip
 from newsletter.compose.outline import LONGEST_HEADLINE, Lead, Outline, Text
 from newsletter.compose.sentences import first_sentence, is_cjk, is_title_case, shortened
 from newsletter.compose.units import Unit
+from newsletter.words import Words
 
 # A block as long as this below a headline is its body, even without a final stop.
 _SHORTEST_UNSTOPPED_BODY = 60
@@ -114,7 +115,7 @@ class _Reader:
             case Role.BODY:
                 self._add_body(unit.rich, unit)
             case Role.UNSURE_BODY:
-                message = (
+                message = Words(
                     "Read as text of the story above: it has no final stop, but is no headline."
                 )
                 self.findings.hint("unsure", message, unit.place())
@@ -133,11 +134,15 @@ class _Reader:
         if self.draft and not self.draft.paragraphs:
             self._close_bodiless(part, self.draft)
         if part.place and not part.drafts:
-            message = f"The section “{part.name}” has no story. Add one or delete the section."
+            message = Words(
+                "The section “{name}” has no story. Add one or delete the section.", name=part.name
+            )
             self.findings.error("section-empty", message, part.place)
             self.findings.set_aside(f"[{part.name}]", part.place)
         for image, place in part.images:
-            message = "This image stands in no story and was dropped. Move it below a headline."
+            message = Words(
+                "This image stands in no story and was dropped. Move it below a headline."
+            )
             self.findings.warning("image-without-story", message, place)
             self.findings.set_aside(f"![{image.alt}]({image.src})", place)
         self.part = self.draft = None
@@ -257,12 +262,12 @@ class _Reader:
         if self.draft and self.draft.source and source and source.name != self.draft.source:
             self.draft = None
         if self.draft is None:
-            message = "This text has no headline above it and was left out. Add a headline."
+            message = Words("This text has no headline above it and was left out. Add a headline.")
             self.findings.error("body-without-headline", message, unit.place())
             self.findings.set_aside(unit.raw, unit.place())
             return
         if self.draft.source and not source:
-            message = (
+            message = Words(
                 "Read as more of the story above, although that already ended with its source."
             )
             self.findings.hint("unsure", message, unit.place())
@@ -282,7 +287,11 @@ class _Reader:
         assert self.draft
         name = source_line(unit.plain)
         if self.draft.source and self.draft.source != name:
-            message = f"A second source, “{name}”, replaced “{self.draft.source}” of this story."
+            message = Words(
+                "A second source, “{name}”, replaced “{old}” of this story.",
+                name=name,
+                old=self.draft.source,
+            )
             self.findings.warning("source-repeated", message, unit.place())
         self.draft.source = name
 
@@ -302,12 +311,16 @@ class _Reader:
             self._report_bodiless(draft)
 
     def _report_bodiless(self, draft: Draft) -> None:
-        message = f"The story “{shortened(draft.headline, 60)}” has no text. Write it or delete the headline."
+        message = Words(
+            "The story “{headline}” has no text. Write it or delete the headline.",
+            headline=shortened(draft.headline, 60),
+        )
         self.findings.error("story-no-body", message, draft.place)
 
     def _drop(self, text: str, place: Place) -> None:
-        message = (
-            f"“{shortened(text, 60)}” stands alone, neither headline nor text, and was dropped."
+        message = Words(
+            "“{line}” stands alone, neither headline nor text, and was dropped.",
+            line=shortened(text, 60),
         )
         self.findings.warning("orphan-line", message, place)
         self.findings.set_aside(text, place)

@@ -18,7 +18,7 @@ MOST_READ = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Wording:
     reply_class: ReplyClass
     codes: frozenset[int]
     status: frozenset[str]
@@ -35,7 +35,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    words: tuple[Words, ...]
+    words: tuple[Wording, ...]
     status: Mapping[str, ReplyClass]
     code: Mapping[int, ReplyClass]
 
@@ -44,7 +44,7 @@ def read_table(text: str) -> Table:
     raw = tomllib.loads(text)
     return Table(
         words=tuple(
-            Words(
+            Wording(
                 ReplyClass(rule["class"]),
                 frozenset(rule["codes"]),
                 frozenset(rule.get("status", ())),

@@ -60,8 +60,10 @@ def read_private_key(pem: str) -> PrivateKey:
         return private
     if isinstance(private, RSAPrivateKey) and private.key_size >= RSA_BITS:
         return private
-    message = f"A DKIM key is neither RSA of at least {RSA_BITS} bits nor Ed25519; retire it."
-    raise SettingError(message)
+    raise SettingError(
+        "A DKIM key is neither RSA of at least {rsa_bits} bits nor Ed25519; retire it.",
+        rsa_bits=RSA_BITS,
+    )
 
 
 class Signer:

@@ -61,19 +61,22 @@ def create_key(
     domain = _domain(domain)
     selector = selector.lower()
     if len(selector) > LONGEST_SELECTOR or not _SELECTOR.fullmatch(selector):
-        message = (
-            f"The selector {selector!r} cannot be used: write 1 to 63 of a-z, 0-9 and hyphens."
+        raise InputError(
+            "The selector {selector!r} cannot be used: write 1 to 63 of a-z, 0-9 and hyphens.",
+            selector=selector,
         )
-        raise InputError(message)
     if _find(session, domain, selector) is not None:
-        message = f"{domain} has had a key {selector} already; choose another selector."
-        raise StateError(message)
-    if algorithm is DkimAlgorithm.ED25519 and not _active_keys(session, [domain]):
-        message = (
-            f"{domain} has no RSA key, and many mailbox providers verify no other kind; "
-            "make that first, under a selector of its own."
+        raise StateError(
+            "{domain} has had a key {selector} already; choose another selector.",
+            domain=domain,
+            selector=selector,
         )
-        raise StateError(message)
+    if algorithm is DkimAlgorithm.ED25519 and not _active_keys(session, [domain]):
+        raise StateError(
+            "{domain} has no RSA key, and many mailbox providers verify no other kind; "
+            "make that first, under a selector of its own.",
+            domain=domain,
+        )
     key = DkimKey(
         domain=domain,
         selector=selector,
@@ -95,15 +98,21 @@ def retire_key(session: Session, domain: str, selector: str) -> DkimKey:
     domain, selector = _domain(domain), selector.lower()
     key = _find(session, domain, selector)
     if key is None:
-        message = f"{domain} has no key {selector}; see: newsletter dkim list"
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "{domain} has no key {selector}; see: newsletter dkim list",
+            domain=domain,
+            selector=selector,
+        )
     left = [other for other in _active_keys(session, [domain]) if other is not key]
     if left and all(other.algorithm is DkimAlgorithm.ED25519 for other in left):
-        message = (
-            f"Without {selector}, {domain} would sign with Ed25519 alone, which many mailbox "
-            f"providers do not verify; retire {left[0].selector} first, or make another RSA key."
+        raise StateError(
+            "Without {selector}, {domain} would sign with Ed25519 alone, which many "
+            "mailbox providers do not verify; retire {other} first, or make another RSA "
+            "key.",
+            selector=selector,
+            domain=domain,
+            other=left[0].selector,
         )
-        raise StateError(message)
     key.is_active = False
     session.flush()
     return key
@@ -162,8 +171,9 @@ def _domain(text: str) -> str:
     try:
         return parse_address(f"postmaster@{text.rstrip('.')}").domain
     except AddressError as error:
-        message = f"{text!r} is not a domain that mail is sent from: {error}"
-        raise InputError(message) from error
+        raise InputError(
+            "{text!r} is not a domain that mail is sent from: {error}", text=text, error=error
+        ) from error
 
 
 def _find(session: Session, domain: str, selector: str) -> DkimKey | None:

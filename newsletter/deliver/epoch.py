@@ -48,8 +48,9 @@ def count_claim(session: Session, folder: Path) -> Epoch:
         execution_options={"synchronize_session": False},
     )
     if counted is None:
-        message = "the database is older than what was sent; look at it, then: newsletter db arm"
-        raise DisarmedError(message)
+        raise DisarmedError(
+            "the database is older than what was sent; look at it, then: newsletter db arm"
+        )
     return Epoch(identity, counted)
 
 

@@ -98,11 +98,11 @@ def lift(session: Session, hold_id: int, *, by: str, now: datetime) -> Hold:
     """End a hold by a person's word. Raises `NotFoundError`, `StateError` when it is over."""
     found = session.get(Hold, hold_id)
     if found is None:
-        message = f"There is no hold {hold_id}; see: newsletter transport status"
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "There is no hold {number}; see: newsletter transport status", number=hold_id
+        )
     if not changed(session, _lifting(by, now).where(Hold.id == hold_id, *_open(now))):
-        message = f"Hold {hold_id} is over already."
-        raise StateError(message)
+        raise StateError("Hold {number} is over already.", number=hold_id)
     session.refresh(found)
     enqueue_after_commit(session, Job.PUMP)
     return found

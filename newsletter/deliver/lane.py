@@ -352,7 +352,9 @@ class Lane:
             self.done.set_exception(trouble)
 
     def _lost(self, why: str, reply: Reply | None = None) -> ConnectionLost:
-        return ConnectionLost(f"connection to {self._server[0]} lost: {why}", reply)
+        return ConnectionLost(
+            "connection to {host} lost: {why}", reply, host=self._server[0], why=why
+        )
 
     def _write(self, octets: bytes) -> None:
         if self._reader.ended is None and self._reader.transport is not None:

@@ -139,7 +139,11 @@ def keep(session: Session, lease: Lease, *, now: datetime, extend: timedelta) ->
 
 
 def taken_over(lease: Lease) -> FencedError:
-    return FencedError(f"batch {lease.batch} of edition {lease.edition_id} was taken over")
+    return FencedError(
+        "batch {batch} of edition {edition} was taken over",
+        batch=lease.batch,
+        edition=lease.edition_id,
+    )
 
 
 def record(

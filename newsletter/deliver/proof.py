@@ -26,8 +26,11 @@ def proven(form: bytes, tokens: Tokens, *, list_id: int, now: datetime) -> Assem
         assembler.message(_nobody_odd(list_id), date=now.replace(microsecond=0))
     except Exception as error:
         logger.exception("edition cannot be made")
-        message = f"No message of it can be made ({type(error).__name__}: {error})."
-        raise RenderError(message) from error
+        raise RenderError(
+            "No message of it can be made ({kind}: {error}).",
+            kind=type(error).__name__,
+            error=error,
+        ) from error
     return assembler
 
 

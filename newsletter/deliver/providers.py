@@ -140,13 +140,15 @@ def set_limits(
     Raises `NotFoundError` for a route that is not there, `InputError` for an odd number.
     """
     if connections is not None and not 1 <= connections <= MOST_CONNECTIONS:
-        message = f"connections is {connections}; choose 1 to {MOST_CONNECTIONS}."
-        raise InputError(message)
+        raise InputError(
+            "connections is {connections}; choose 1 to {most}.",
+            connections=connections,
+            most=MOST_CONNECTIONS,
+        )
     route_numbers(session)
     route = session.scalar(select(Route).where(Route.name == name))
     if route is None:
-        message = f"There is no route {name!r}; see: newsletter route list"
-        raise NotFoundError(message)
+        raise NotFoundError("There is no route {name!r}; see: newsletter route list", name=name)
     route.connections = connections
     route.rate = None if rate is None else str(rate)
     session.flush()

@@ -168,7 +168,9 @@ class ReferenceConnection:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _lost(self, why: str, reply: Reply | None = None) -> ConnectionLost:
-        return ConnectionLost(f"connection to {self.endpoint.host} lost: {why}", reply)
+        return ConnectionLost(
+            "connection to {host} lost: {why}", reply, host=self.endpoint.host, why=why
+        )
 
 
 def _may_go(letter: Letter, post: Post[Any]) -> bool:
@@ -244,8 +246,12 @@ def _open(endpoint: Endpoint) -> tuple[_Session, Offer]:
         raise TransportRefused(Phase.GREETING, reply) from error
     except (OSError, UnicodeError) as error:
         _close(session)
-        message = f"cannot connect to {endpoint.host}:{endpoint.port}: {error}"
-        raise ConnectionLost(message) from error
+        raise ConnectionLost(
+            "cannot connect to {host}:{port}: {error}",
+            host=endpoint.host,
+            port=endpoint.port,
+            error=error,
+        ) from error
     except BaseException:
         _close(session)
         raise
@@ -289,8 +295,7 @@ def _sign_in(session: _Session, endpoint: Endpoint, offer: Offer) -> None:
     while True:
         reply = session.ask(f"{line}\r\n".encode(), COMMAND_SECONDS)
         if reply is None:
-            message = "the server ended the connection at sign-in"
-            raise ConnectionLost(message)
+            raise ConnectionLost("the server ended the connection at sign-in")
         try:
             line = talk.send(reply)
         except StopIteration as end:

@@ -115,8 +115,9 @@ def send_again(
         return 0
     edition = get_edition(session, edition_id)
     if edition.state is EditionState.CANCELLED:
-        message = f"Edition {edition_id} is cancelled; nobody is sent it any more."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} is cancelled; nobody is sent it any more.", edition=edition_id
+        )
     people = list(_doubted(session, edition_id, subscriber_ids))
     if not people:
         return 0

@@ -18,11 +18,9 @@ async def send_single(
     post = _Post(parcel, before_content)
     await connection.carry(post)
     if post.is_lost:
-        message = f"no answer to the content from {connection.endpoint.host}"
-        raise AnswerLost(message)
+        raise AnswerLost("no answer to the content from {host}", host=connection.endpoint.host)
     if post.reply is None:
-        message = f"{connection.endpoint.host} took no content and went"
-        raise ConnectionLost(message)
+        raise ConnectionLost("{host} took no content and went", host=connection.endpoint.host)
     return post.reply
 
 

@@ -67,8 +67,12 @@ class SmtpConnection:
                     ReplyReader, endpoint.host, endpoint.port, ssl=context
                 )
         except (OSError, TimeoutError, UnicodeError) as error:
-            message = f"cannot connect to {endpoint.host}:{endpoint.port}: {error}"
-            raise ConnectionLost(message) from error
+            raise ConnectionLost(
+                "cannot connect to {host}:{port}: {error}",
+                host=endpoint.host,
+                port=endpoint.port,
+                error=error,
+            ) from error
         connection = cls(reader, endpoint)
         try:
             await connection._greet()
@@ -154,8 +158,9 @@ class SmtpConnection:
                     plain, self._reader, tls_context(), server_hostname=self.endpoint.host
                 )
         except (OSError, TimeoutError) as error:
-            message = f"TLS with {self.endpoint.host} failed: {error}"
-            raise ConnectionLost(message) from error
+            raise ConnectionLost(
+                "TLS with {host} failed: {error}", host=self.endpoint.host, error=error
+            ) from error
         assert secured is not None
         self._reader.transport = secured
         # What was announced in the clear may have been forged: ask again.
@@ -188,7 +193,7 @@ class SmtpConnection:
 
     def _lost(self, why: str) -> ConnectionLost:
         self.abort()
-        return ConnectionLost(f"connection to {self.endpoint.host} lost: {why}")
+        return ConnectionLost("connection to {host} lost: {why}", host=self.endpoint.host, why=why)
 
 
 def _require(reply: Reply, phase: Phase) -> None:

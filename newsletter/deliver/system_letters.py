@@ -83,8 +83,11 @@ def _write_test(session: Session, mail: SystemMail, tokens: Tokens) -> _Written:
     )
     stored = session.get(CompiledEdition, (edition_id, revision, list_id))
     if stored is None:
-        message = f"revision {revision} of edition {edition_id} is gone"
-        raise RenderError(message)
+        raise RenderError(
+            "revision {revision} of edition {edition} is gone",
+            revision=revision,
+            edition=edition_id,
+        )
     compiled = Compiled.from_bytes(stored.form)
     assembler = Assembler(replace(compiled, subject=marked_as_test(compiled.subject)), tokens)
     joined_on = mail.data["joined_on"]
@@ -177,6 +180,5 @@ def _usable(session: Session, transports: Sequence[Transport], now: datetime) ->
         each for each in transports if each.id not in held or held[each.id].probe_at is not None
     ]
     if not usable:
-        message = "the transport is held by hand; see: newsletter transport status"
-        raise StateError(message)
+        raise StateError("the transport is held by hand; see: newsletter transport status")
     return sorted(usable, key=lambda each: each.id in held)

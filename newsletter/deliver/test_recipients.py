@@ -32,8 +32,9 @@ def disallow_tests(session: Session, pattern: str) -> str:
         .returning(RecipientOfTests.pattern)
     )
     if removed is None:
-        message = f"{kept} is not on the list; see: newsletter test-recipient list"
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "{kept} is not on the list; see: newsletter test-recipient list", kept=kept
+        )
     return kept
 
 
@@ -57,5 +58,8 @@ def _kept(pattern: str) -> str:
             return f"@{parse_address(f'postmaster{pattern}').domain}"
         return parse_address(pattern).key
     except AddressError as error:
-        message = f"{pattern!r} is neither an address nor @ and a domain: {error}"
-        raise InputError(message) from error
+        raise InputError(
+            "{pattern!r} is neither an address nor @ and a domain: {error}",
+            pattern=pattern,
+            error=error,
+        ) from error

@@ -69,8 +69,7 @@ def request_test(
     """
     edition = session.get(Edition, edition_id)
     if edition is None:
-        message = f"There is no edition {edition_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no edition {edition}.", edition=edition_id)
     to = list({address.key: address for address in to}.values())
     lists = lists_of(session, edition_id)
     reader = _reader(session, persona, lists)
@@ -138,8 +137,10 @@ def _reader(
     joined = {row.list_id: row.joined_at for row in rows}
     in_order = {each.id: joined[each.id] for each in lists if each.id in joined}
     if not in_order:
-        message = f"{persona} is on none of the edition's lists, so no reader to greet as."
-        raise InputError(message)
+        raise InputError(
+            "{persona} is on none of the edition's lists, so no reader to greet as.",
+            persona=persona,
+        )
     hidden = {row.list_id: row.hidden_sections for row in rows}
     return _Reader(rows[0].id, rows[0].name, in_order, hidden)
 
@@ -152,8 +153,11 @@ def _choose_list(
             if each.slug == slug:
                 return each
         slugs = ", ".join(each.slug for each in lists)
-        message = f"The edition does not go to the list {slug!r}; choose from: {slugs}"
-        raise InputError(message)
+        raise InputError(
+            "The edition does not go to the list {slug!r}; choose from: {slugs}",
+            slug=slug,
+            slugs=slugs,
+        )
     if reader is not None:
         return next(each for each in lists if each.id in reader.joined_at)
     return lists[0]
@@ -166,11 +170,11 @@ def _require_allowed(session: Session, to: Sequence[Address]) -> None:
     ).all()
     refused = not_allowed(patterns, to)
     if refused:
-        message = (
-            f"Test mails may not go to {_listed(refused)}; "
-            "an admin allows it with: newsletter test-recipient add ADDRESS"
+        raise InputError(
+            "Test mails may not go to {addresses}; an admin allows it with: newsletter "
+            "test-recipient add ADDRESS",
+            addresses=_listed(refused),
         )
-        raise InputError(message)
 
 
 def _require_not_suppressed(
@@ -179,25 +183,27 @@ def _require_not_suppressed(
     by_hash = {address_hash(address): address for address in to}
     refused = suppressed_among(session, list(by_hash), list_id=mailing_list.id)
     if refused:
-        message = f"{_listed(by_hash[each] for each in refused)} must not be mailed: suppressed."
-        raise InputError(message)
+        raise InputError(
+            "{addresses} must not be mailed: suppressed.",
+            addresses=_listed(by_hash[each] for each in refused),
+        )
 
 
 def _require_room(session: Session, wanted: int, most: int, now: datetime) -> None:
     if wanted > MOST_AT_ONCE:
-        message = f"A test goes to at most {MOST_AT_ONCE} addresses at once."
-        raise InputError(message)
+        raise InputError("A test goes to at most {most} addresses at once.", most=MOST_AT_ONCE)
     lately = session.scalar(
         select(func.count()).where(
             SystemMail.kind == SystemMailKind.TEST, SystemMail.created_at > now - MINUTE
         )
     )
     if (lately or 0) + wanted > most:
-        message = (
-            f"{lately} test mails were sent within the last minute, and {most} are allowed; "
-            "wait a minute and try again."
+        raise StateError(
+            "{lately} test mails were sent within the last minute, and {most} are "
+            "allowed; wait a minute and try again.",
+            lately=lately,
+            most=most,
         )
-        raise StateError(message)
 
 
 def _persona_data(reader: _Reader | None, mailing_list: MailingList) -> dict[str, Any]:
@@ -221,8 +227,7 @@ def _hidden(
     if hiding is None:
         return 0
     if hiding.leaves_nothing(bits):
-        message = "That reader hides every section of this edition, and gets nothing."
-        raise InputError(message)
+        raise InputError("That reader hides every section of this edition, and gets nothing.")
     return hiding.places(bits)
 
 

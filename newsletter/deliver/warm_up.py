@@ -107,15 +107,18 @@ def next_day(now: datetime) -> datetime:
 def start(session: Session, transport_id: int, plan: Plan, *, now: datetime) -> None:
     """Begin to warm a transport up, or go on by another plan from where it stands."""
     if not 1 <= plan.first_cap <= plan.full_cap:
-        message = f"The first cap must be 1 to the full cap, {plan.full_cap}."
-        raise InputError(message)
+        raise InputError(
+            "The first cap must be 1 to the full cap, {full_cap}.", full_cap=plan.full_cap
+        )
     # Whole people: ten times 1.05 is ten.
     if not 1 < plan.growth <= MOST_GROWTH or int(plan.first_cap * plan.growth) == plan.first_cap:
-        message = (
-            f"With a growth of {plan.growth:g} a cap of {plan.first_cap} would never grow; "
-            f"choose more than 1, up to {MOST_GROWTH}."
+        raise InputError(
+            "With a growth of {growth:g} a cap of {first_cap} would never grow; choose "
+            "more than 1, up to {most}.",
+            growth=plan.growth,
+            first_cap=plan.first_cap,
+            most=MOST_GROWTH,
         )
-        raise InputError(message)
     row = session.get(WarmUp, transport_id)
     if row is None:
         row = WarmUp(transport_id=transport_id, started_at=now)
@@ -128,8 +131,7 @@ def stop(session: Session, transport_id: int) -> None:
     """Warm or not: no caps any more. Raises `StateError` when there were none."""
     session.execute(delete(WarmUpDay).where(WarmUpDay.transport_id == transport_id))
     if not changed(session, delete(WarmUp).where(WarmUp.transport_id == transport_id)):
-        message = "This transport is not being warmed up."
-        raise StateError(message)
+        raise StateError("This transport is not being warmed up.")
 
 
 def reserve(session: Session, transport_id: int, route: int, wanted: int, *, now: datetime) -> int:
@@ -206,8 +208,7 @@ def progress(session: Session, transport_id: int, *, now: datetime) -> list[Prog
     """Raises `StateError` when the transport is not being warmed up."""
     row = session.get(WarmUp, transport_id)
     if row is None:
-        message = "This transport is not being warmed up."
-        raise StateError(message)
+        raise StateError("This transport is not being warmed up.")
     plan, today = _plan_of(row), now.astimezone(UTC).date()
     waiting = _waiting(session, transport_id)
     used = session.scalars(

@@ -33,8 +33,8 @@ class ConnectionLost(SmtpError):  # noqa: N818  it is a state of the wire, as th
     `reply` is what the server ended it with (421), None when it ended without a word.
     """
 
-    def __init__(self, message: str, reply: Reply | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, words: str, /, reply: Reply | None = None, **values: object) -> None:
+        super().__init__(words, **values)
         self.reply = reply
 
 
@@ -46,7 +46,7 @@ class TransportRefused(SmtpError):  # noqa: N818
     """The server refuses us, not a recipient: at greeting, TLS, sign-in or MAIL FROM."""
 
     def __init__(self, phase: Phase, reply: Reply) -> None:
-        super().__init__(f"{phase}: {reply.code} {reply.text}")
+        super().__init__("{phase}: {code} {text}", phase=phase, code=reply.code, text=reply.text)
         self.phase = phase
         self.reply = reply
 
@@ -79,8 +79,9 @@ class Envelope:
 
     def __post_init__(self) -> None:
         if _UNFIT.search(self.mail_from + self.rcpt_to):
-            message = "an envelope's address holds a blank, a bracket or a control character"
-            raise AddressError(message)
+            raise AddressError(
+                "an envelope's address holds a blank, a bracket or a control character"
+            )
 
     @property
     def needs_smtputf8(self) -> bool:

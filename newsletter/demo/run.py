@@ -187,8 +187,7 @@ def _fresh_folder() -> Iterator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            message = "Another demo runs in this checkout; end it first."
-            raise StateError(message) from error
+            raise StateError("Another demo runs in this checkout; end it first.") from error
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         yield folder

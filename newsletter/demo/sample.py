@@ -64,8 +64,7 @@ class _Place:
 def write_sample_csv(path: Path, subscribers: int) -> None:
     """Write a file of exactly so many people, the same at every call, and eight bad lines."""
     if subscribers < 1:
-        message = "the sample needs at least one subscriber"
-        raise InputError(message)
+        raise InputError("the sample needs at least one subscriber")
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(_HEADER)

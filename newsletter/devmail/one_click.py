@@ -36,8 +36,11 @@ def post_one_click(url: str, *, base_url: str) -> Answer:
         response = connection.getresponse()
         body = response.read(SHOWN_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        message = f"{parts.netloc} gave no answer: {str(error) or type(error).__name__}"
-        raise InputError(message) from error
+        raise InputError(
+            "{server} gave no answer: {reason}",
+            server=parts.netloc,
+            reason=str(error) or type(error).__name__,
+        ) from error
     finally:
         connection.close()
     return Answer(response.status, response.reason, body.decode("utf-8", "replace"))
@@ -48,11 +51,13 @@ def _callable_parts(url: str, base_url: str) -> SplitResult:
         parts = urlsplit(url)
         origin, own = _origin(parts), _origin(urlsplit(base_url))
     except ValueError as error:
-        message = f"{url!r} is not a web address"
-        raise InputError(message) from error
+        raise InputError("{url!r} is not a web address", url=url) from error
     if parts.scheme not in {"http", "https"} or (origin != own and not _is_loopback(parts)):
-        message = f"Not called: {parts.netloc} is neither this machine nor {base_url}"
-        raise InputError(message)
+        raise InputError(
+            "Not called: {server} is neither this machine nor {base_url}",
+            server=parts.netloc,
+            base_url=base_url,
+        )
     return parts
 
 

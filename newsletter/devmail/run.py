@@ -108,5 +108,9 @@ def _explained(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"{host}:{port}: cannot listen there: {error.strerror}; choose another port"
-        raise InputError(message) from error
+        raise InputError(
+            "{host}:{port}: cannot listen there: {reason}; choose another port",
+            host=host,
+            port=port,
+            reason=error.strerror,
+        ) from error

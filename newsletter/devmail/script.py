@@ -178,8 +178,9 @@ def load_script(path: Path) -> Script:
     try:
         return Script.model_validate_json(path.read_bytes())
     except OSError as error:
-        message = f"{path}: cannot read the script: {error.strerror}"
-        raise InputError(message) from error
+        raise InputError(
+            "{path}: cannot read the script: {reason}", path=path, reason=error.strerror
+        ) from error
     except ValidationError as error:
         lines = [
             f"{path}: {'.'.join(str(part) for part in mistake['loc']) or 'script'}: "

@@ -262,8 +262,9 @@ def _explained(directory: Path) -> Iterator[None]:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         if reason == "database is locked":
             reason = "another devmail is using it"
-        message = f"{directory}: cannot keep mail there: {reason}"
-        raise InputError(message) from error
+        raise InputError(
+            "{directory}: cannot keep mail there: {reason}", directory=directory, reason=reason
+        ) from error
 
 
 def _row(number: int, mail: Received) -> tuple[int, float, str, str, str, str, int, int]:

@@ -24,16 +24,20 @@ class Witness:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
-            message = f"{path}: cannot keep the witness log there: {error.strerror}"
-            raise InputError(message) from error
+            raise InputError(
+                "{path}: cannot keep the witness log there: {reason}",
+                path=path,
+                reason=error.strerror,
+            ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._order = self._last_order()
         except (BlockingIOError, ValueError, KeyError) as error:
             os.close(self._file)
             reason = "in use" if isinstance(error, BlockingIOError) else "no witness log"
-            message = f"{path}: {reason}; name another file"
-            raise InputError(message) from error
+            raise InputError(
+                "{path}: {reason}; name another file", path=path, reason=reason
+            ) from error
 
     def __call__(self, received: Received) -> None:
         self._order += 1

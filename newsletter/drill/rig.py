@@ -148,8 +148,11 @@ class Rig:
         try:
             child.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired as error:
-            message = f"{name} did not end within {STOP_SECONDS:.0f} s"
-            raise NewsletterError(message) from error
+            raise NewsletterError(
+                "{name} did not end within {stop_seconds:.0f} s",
+                name=name,
+                stop_seconds=STOP_SECONDS,
+            ) from error
 
     def wait_until_up(self) -> None:
         """Until every worker has said that it is ready."""
@@ -158,8 +161,9 @@ class Rig:
             while b" ready." not in self.processes.log(name).read_bytes():
                 self.processes.require_alive()
                 if time.monotonic() > deadline:
-                    message = f"{name} did not start; see {self.processes.log(name)}"
-                    raise NewsletterError(message)
+                    raise NewsletterError(
+                        "{name} did not start; see {log}", name=name, log=self.processes.log(name)
+                    )
                 time.sleep(0.05)
 
     def start_peer(self, script: Script, witness: Path) -> None:
@@ -182,8 +186,9 @@ class Rig:
         deadline = time.monotonic() + START_SECONDS
         while b"http://" not in self.processes.log(name).read_bytes():
             if child.poll() is not None or time.monotonic() > deadline:
-                message = f"The mail server did not start; see {self.processes.log(name)}"
-                raise NewsletterError(message)
+                raise NewsletterError(
+                    "The mail server did not start; see {log}", log=self.processes.log(name)
+                )
             time.sleep(0.02)
 
     def change_password(self) -> None:

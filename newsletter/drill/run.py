@@ -86,8 +86,11 @@ def chosen_faults(wanted: str) -> tuple[Fault, ...]:
     names = [name.strip().upper() for name in wanted.split(",") if name.strip()]
     unknown = [name for name in names if name not in known]
     if unknown or not names:
-        message = f"--faults: no fault {', '.join(unknown)}; there are: {', '.join(known)}, and all"
-        raise InputError(message)
+        raise InputError(
+            "--faults: no fault {unknown}; there are: {known}, and all",
+            unknown=", ".join(unknown),
+            known=", ".join(known),
+        )
     return tuple(known[name] for name in dict.fromkeys(names))
 
 
@@ -106,8 +109,7 @@ def run_drill(
     Raises `StateError` elsewhere than on Linux, and `NewsletterError` when the drill itself breaks.
     """
     if platform.system() != "Linux":
-        message = "The drill finds and hurts processes as Linux has it; run it there."
-        raise StateError(message)
+        raise StateError("The drill finds and hurts processes as Linux has it; run it there.")
     report = Report(store, tuple(faults))
     possible = [fault for fault in faults if fault.reason_against(store) is None]
     if not possible:
@@ -120,8 +122,9 @@ def run_drill(
                 report.results.append(result)
                 on_result(result)
     except SQLAlchemyError as error:
-        message = f"The drill cannot go on without its database: {error}"
-        raise NewsletterError(message) from error
+        raise NewsletterError(
+            "The drill cannot go on without its database: {error}", error=error
+        ) from error
     return report
 
 

@@ -22,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from newsletter.db import Json, Model
+from newsletter.words import Words
 
 
 class EditionState(StrEnum):
@@ -35,9 +36,10 @@ class EditionState(StrEnum):
     CANCELLED = "cancelled"
 
     @property
-    def words(self) -> str:
+    def words(self) -> Words:
         """As it stands in a sentence."""
-        return self.value.replace("_", " ")
+        # The site's vocabulary has them for translators.
+        return Words(self.value.replace("_", " "))
 
 
 _ON_THE_WEB = (EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)

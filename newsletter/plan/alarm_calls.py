@@ -47,8 +47,7 @@ def set_target(
     """
     url = check_url(url)
     if len(url) > LONGEST_TARGET:
-        message = f"The address has more than {LONGEST_TARGET} characters."
-        raise InputError(message)
+        raise InputError("The address has more than {longest} characters.", longest=LONGEST_TARGET)
     target = session.get(AlarmTarget, list_id)
     if target is not None:
         target.url, target.created_at, target.created_by = url, now, by
@@ -89,8 +88,7 @@ def get_target(session: Session, list_id: int) -> AlarmTarget:
     """Raises `NotFoundError`."""
     target = find_target(session, list_id)
     if target is None:
-        message = "The list has no address for its alarms."
-        raise NotFoundError(message)
+        raise NotFoundError("The list has no address for its alarms.")
     return target
 
 
@@ -164,8 +162,9 @@ def _key(secret: str) -> bytes:
     try:
         return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error as error:
-        message = "The secret of an address for alarms is damaged; make a new one."
-        raise SettingError(message) from error
+        raise SettingError(
+            "The secret of an address for alarms is damaged; make a new one."
+        ) from error
 
 
 def _post(

@@ -52,6 +52,7 @@ from newsletter.plan.stored import get_edition, lists_of
 from newsletter.plan.transports import freeze_choice
 from newsletter.settings import Settings
 from newsletter.tokens import Tokens
+from newsletter.words import Words
 
 SHORTEST_REASON = 10
 MOST_NAMED = 3
@@ -75,8 +76,13 @@ class RefusedApproval(StateError):  # noqa: N818  read as "a refused approval"
     """The checks found errors; `findings` holds all that they found."""
 
     def __init__(self, edition_id: int, findings: tuple[Finding, ...]) -> None:
-        lines = "\n".join(f"  {each.code}: {each.message}" for each in errors_in(findings))
-        super().__init__(f"Edition {edition_id} cannot be approved:\n{lines}")
+        lines = Words.lines(
+            Words("  {code}: {message}", code=each.code, message=each.message)
+            for each in errors_in(findings)
+        )
+        super().__init__(
+            "Edition {edition} cannot be approved:\n{lines}", edition=edition_id, lines=lines
+        )
         self.findings = findings
 
 
@@ -133,7 +139,7 @@ def check_audience(session: Session, edition: Edition, *, now: datetime) -> Iter
         yield Finding(
             "audience-segment",
             Severity.ERROR,
-            f"A segment that it is narrowed by cannot be read any more: {error}",
+            Words("A segment that it is narrowed by cannot be read any more: {error}", error=error),
         )
         return
     somebody = (
@@ -145,7 +151,9 @@ def check_audience(session: Session, edition: Edition, *, now: datetime) -> Iter
         yield Finding(
             "audience-empty",
             Severity.WARNING,
-            "Nobody would get it: its lists have no confirmed readers, or its segment admits none.",
+            Words(
+                "Nobody would get it: its lists have no confirmed readers, or its segment admits none."
+            ),
         )
 
 
@@ -172,12 +180,13 @@ def let_errors_pass(
     edition = get_edition(session, edition_id)
     errors = errors_in(check_edition(session, edition_id, settings=settings, now=now))
     if not errors:
-        message = f"The checks find no error in edition {edition_id}; there is nothing to let pass."
-        raise StateError(message)
+        raise StateError(
+            "The checks find no error in edition {edition}; there is nothing to let pass.",
+            edition=edition_id,
+        )
     reason = reason.strip()
     if len(reason) < SHORTEST_REASON:
-        message = "reason: say in a sentence why it goes out in spite of that"
-        raise InputError(message)
+        raise InputError("say in a sentence why it goes out in spite of that", field="reason")
     session.merge(
         CheckOverride(
             edition_id=edition_id,
@@ -223,8 +232,11 @@ def approve_edition(
     if expected_hash is not None and expected_hash != hash_to_approve(session, edition):
         raise StateError(_what_changed(session, edition, expected_hash))
     if not is_approvable(edition):
-        message = f"Edition {edition_id} is {edition.state.words}; only a draft can be approved."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} is {state}; only a draft can be approved.",
+            edition=edition_id,
+            state=edition.state.words,
+        )
     require_second_person(session, edition, {approved_by, *also_known_as})
     findings = check_edition(session, edition_id, settings=settings, now=now)
     if blocking(session, edition, findings):
@@ -259,10 +271,11 @@ def withdraw_approval(session: Session, edition_id: int) -> None:
     """
     edition = get_edition(session, edition_id)
     if edition.state is not EditionState.APPROVED:
-        message = (
-            f"Edition {edition_id} is {edition.state.words}; there is no approval to withdraw."
+        raise StateError(
+            "Edition {edition} is {state}; there is no approval to withdraw.",
+            edition=edition_id,
+            state=edition.state.words,
         )
-        raise StateError(message)
     newest_revision(session, edition).approved_at = None
     back_to_draft(session, edition)
 
@@ -287,7 +300,7 @@ def _freeze(session: Session, edition: Edition, approved_by: str, now: datetime)
     session.flush()
 
 
-def _what_changed(session: Session, edition: Edition, seen: str) -> str:
+def _what_changed(session: Session, edition: Edition, seen: str) -> Words:
     draft = draft_of(session, edition.id)
     before = session.scalar(
         select(Revision)
@@ -297,14 +310,18 @@ def _what_changed(session: Session, edition: Edition, seen: str) -> str:
     )
     difference = difference_of(draft_content_of(before), draft.content) if before else None
     if difference is not None and difference.is_empty:
-        return (
-            f"Edition {edition.id} is not what you looked at any more: what its list puts around "
-            "the text has changed. Look at it again and approve that."
+        return Words(
+            "Edition {edition} is not what you looked at any more: what its list puts around "
+            "the text has changed. Look at it again and approve that.",
+            edition=edition.id,
         )
-    said = _said(difference) if difference else ""
-    return (
-        f"Edition {edition.id} is not what you looked at any more: {draft.changed_by} changed it at "
-        f"{draft.changed_at:%H:%M} UTC{said}. Look at it again and approve that."
+    return Words(
+        "Edition {edition} is not what you looked at any more: {person} changed it at "
+        "{at:%H:%M} UTC{where}. Look at it again and approve that.",
+        edition=edition.id,
+        person=draft.changed_by,
+        at=draft.changed_at,
+        where=_said(difference) if difference else "",
     )
 
 
@@ -315,5 +332,7 @@ def _said(difference: Difference) -> str:
     if not places:
         return ""
     rest = len(places) - MOST_NAMED
-    more = f" and {rest} more" if rest > 0 else ""
-    return f" ({', '.join(places[:MOST_NAMED])}{more})"
+    named = ", ".join(places[:MOST_NAMED])
+    if rest > 0:
+        return Words(" ({places} and {count} more)", places=named, count=rest)
+    return f" ({named})"

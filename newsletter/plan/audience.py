@@ -48,11 +48,13 @@ def choose_audience(
     """
     edition = get_edition(session, edition_id)
     if edition.state is not EditionState.DRAFT:
-        message = f"Edition {edition_id} is {edition.state}; only a draft's audience is changed."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} is {state}; only a draft's audience is changed.",
+            edition=edition_id,
+            state=edition.state,
+        )
     if len(exclusions) > MOST_EXCLUSIONS:
-        message = f"exclude: name at most {MOST_EXCLUSIONS} segments"
-        raise InputError(message)
+        raise InputError("name at most {most} segments", field="exclude", most=MOST_EXCLUSIONS)
     session.execute(delete(EditionSegment).where(EditionSegment.edition_id == edition_id))
     uses = [(SegmentUse.AUDIENCE, audience)] if audience is not None else []
     uses += [(SegmentUse.EXCLUSION, name) for name in dict.fromkeys(exclusions)]

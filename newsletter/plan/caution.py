@@ -45,5 +45,8 @@ def require_number(caution: Caution, typed: str) -> None:
         return
     digits = "".join(each for each in typed if each.isdecimal())
     if not digits.isascii() or digits != str(caution.people):
-        message = f"people: type {caution.people} to confirm that it goes to so many people"
-        raise InputError(message)
+        raise InputError(
+            "type {people} to confirm that it goes to so many people",
+            field="people",
+            people=caution.people,
+        )

@@ -39,12 +39,12 @@ def note_correction(
     edition = get_edition(session, edition_id)
     was_corrected = is_out(edition) and edition.revision > _first_sent(session, edition)
     if not has_correction(edition) and not was_corrected:
-        message = f"Edition {edition_id} has no correction to say anything about."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} has no correction to say anything about.", edition=edition_id
+        )
     note = note.replace("\r\n", "\n").strip()
     if not 1 <= len(note) <= LONGEST_NOTE:
-        message = f"note: write 1 to {LONGEST_NOTE:,} characters"
-        raise InputError(message)
+        raise InputError("write 1 to {longest:,} characters", field="note", longest=LONGEST_NOTE)
     kept = session.merge(
         Correction(edition_id=edition_id, revision=edition.revision, note=note, at=now, by=by)
     )
@@ -62,8 +62,11 @@ def drop_changes(session: Session, edition_id: int, *, by: str, now: datetime) -
         drop_correction(session, edition_id)
         return
     if not is_out(edition):
-        message = f"Edition {edition_id} is {edition.state.words}; it has no correction to drop."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} is {state}; it has no correction to drop.",
+            edition=edition_id,
+            state=edition.state.words,
+        )
     running = newest_revision(session, edition)
     put_draft(session, edition_id, draft_content_of(running), by=by, now=now)
 
@@ -98,8 +101,10 @@ def open_correction_mail(session: Session, edition_id: int, *, by: str, now: dat
     edition = get_edition(session, edition_id)
     approved = edition.approved_revision
     if not is_out(edition) or approved is None or approved <= _first_sent(session, edition):
-        message = f"Edition {edition_id} has no approved correction to mail anybody about."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} has no approved correction to mail anybody about.",
+            edition=edition_id,
+        )
     corrected = session.get_one(Revision, (edition_id, approved))
     note = session.get(Correction, (edition_id, approved))
     content = _announced(corrected, note.note if note else "")

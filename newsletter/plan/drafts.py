@@ -37,6 +37,7 @@ from newsletter.plan.editions import (
 )
 from newsletter.plan.stored import get_edition
 from newsletter.settings import Settings
+from newsletter.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +99,7 @@ def draft_of(session: Session, edition_id: int) -> Draft:
         return _draft(row)
     edition = session.get(Edition, edition_id)
     if edition is None:
-        message = f"There is no edition {edition_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no edition {edition}.", edition=edition_id)
     revision = newest_revision(session, edition)
     content = draft_content_of(revision)
     return Draft(
@@ -129,8 +129,9 @@ def save_draft(
     """
     edition = get_edition(session, edition_id)
     if edition.state is EditionState.CANCELLED:
-        message = f"Edition {edition_id} is cancelled and is not changed any more."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} is cancelled and is not changed any more.", edition=edition_id
+        )
     draft = draft_of(session, edition_id)
     change = _tidied(change)
     if change == draft.content:
@@ -161,17 +162,18 @@ def cut_revision(
     edition = get_edition(session, edition_id)
     draft = draft_of(session, edition_id)
     if draft.content.unread_text is not None:
-        message = (
-            f"The text of edition {edition_id} holds no briefing yet, and was not taken over. "
-            "Mend it or throw it away first."
+        raise StateError(
+            "The text of edition {edition} holds no briefing yet, and was not taken "
+            "over. Mend it or throw it away first.",
+            edition=edition_id,
         )
-        raise StateError(message)
     content = _content(draft)
     if edition.revision and _is_cut(session, edition, content, settings):
         return newest_revision(session, edition)
     if edition.state is EditionState.CANCELLED:
-        message = f"Edition {edition_id} is cancelled and is not changed any more."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} is cancelled and is not changed any more.", edition=edition_id
+        )
     if edition.state is not EditionState.DRAFT and not is_out(edition):
         back_to_draft(session, edition)
     return add_revision(session, edition, content, settings=settings, by=by, now=now)
@@ -224,8 +226,9 @@ def restore_revision(
     """
     revision = session.get(Revision, (edition_id, number))
     if revision is None:
-        message = f"Edition {edition_id} has no revision {number}."
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "Edition {edition} has no revision {number}.", edition=edition_id, number=number
+        )
     return _replace_draft(session, edition_id, draft_content_of(revision), by=by, now=now)
 
 
@@ -291,17 +294,24 @@ def _keep(
 def _kept_row(session: Session, edition_id: int, kept_id: int) -> KeptDraft:
     row = session.get(KeptDraft, kept_id)
     if row is None or row.edition_id != edition_id:
-        message = f"Edition {edition_id} has no kept version {kept_id}."
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "Edition {edition} has no kept version {number}.", edition=edition_id, number=kept_id
+        )
     return row
 
 
 def _tidied(content: DraftContent) -> DraftContent:
     """As it can be stored. Raises `InputError` for a subject or a preheader that is too long."""
-    for name, line in (("subject", content.subject), ("preheader", content.preheader)):
+    for name, line in (
+        (Words("subject"), content.subject),
+        (Words("preheader"), content.preheader),
+    ):
         if line and len(clean_text(line)) > LONGEST_SUBJECT:
-            message = f"The {name} has more than {LONGEST_SUBJECT} characters. Shorten it."
-            raise InputError(message)
+            raise InputError(
+                "The {name} has more than {longest} characters. Shorten it.",
+                name=name,
+                longest=LONGEST_SUBJECT,
+            )
     return replace(
         content,
         briefing=tidy(content.briefing),

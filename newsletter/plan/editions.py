@@ -41,6 +41,7 @@ from newsletter.render.letter import Link as NumberedLink
 from newsletter.render.masthead import Masthead
 from newsletter.render.theme import theme_of
 from newsletter.settings import Settings
+from newsletter.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +59,11 @@ class UnfitBriefing(InputError):  # noqa: N818  read as "an unfit briefing"
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         errors = [each for each in findings if each.severity is Severity.ERROR]
-        lines = "\n".join(f"  line {each.line}: {each.message}" for each in errors)
-        super().__init__(f"It holds no briefing that can be sent:\n{lines}")
+        lines = Words.lines(
+            Words("  line {line}: {message}", line=each.line, message=each.message)
+            for each in errors
+        )
+        super().__init__("It holds no briefing that can be sent:\n{lines}", lines=lines)
         self.findings = findings
 
 
@@ -99,8 +103,7 @@ def add_edition(session: Session, lists: Sequence[MailingList], *, now: datetime
     retired one.
     """
     if not lists:
-        message = "An edition needs at least one list to go to."
-        raise InputError(message)
+        raise InputError("An edition needs at least one list to go to.")
     for mailing_list in lists:
         refuse_retired(mailing_list)
     edition = Edition(
@@ -129,9 +132,15 @@ def revise_edition(
     """
     edition = get_edition(session, edition_id)
     if is_out(edition) or edition.state is EditionState.CANCELLED:
-        message = f"Edition {edition_id} is {edition.state}; only a draft can be changed."
+        message = Words(
+            "Edition {edition} is {state}; only a draft can be changed.",
+            edition=edition_id,
+            state=edition.state,
+        )
         if is_out(edition):
-            message += f" Correct it: newsletter edition correct {edition_id} FILE"
+            message = message.then(
+                "Correct it: newsletter edition correct {edition} FILE", edition=edition_id
+            )
         raise StateError(message)
     back_to_draft(session, edition)
     add_revision(session, edition, content, settings=settings, by=revised_by, now=now)
@@ -164,9 +173,15 @@ def correct_edition(
     """
     edition = get_edition(session, edition_id)
     if not is_out(edition):
-        message = f"Edition {edition_id} is {edition.state}; only what is being sent is corrected."
+        message = Words(
+            "Edition {edition} is {state}; only what is being sent is corrected.",
+            edition=edition_id,
+            state=edition.state,
+        )
         if edition.state is not EditionState.CANCELLED:
-            message += f" Revise it: newsletter edition revise {edition_id} FILE"
+            message = message.then(
+                "Revise it: newsletter edition revise {edition} FILE", edition=edition_id
+            )
         raise StateError(message)
     add_revision(session, edition, content, settings=settings, by=corrected_by, now=now)
     put_draft(session, edition_id, _draft_content(content), by=corrected_by, now=now)
@@ -177,8 +192,9 @@ def drop_correction(session: Session, edition_id: int) -> Edition:
     """Withdraw a correction that nobody approved. Raises `StateError` when there is none."""
     edition = get_edition(session, edition_id)
     if not has_correction(edition):
-        message = f"Edition {edition_id} has no correction that waits for approval."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} has no correction that waits for approval.", edition=edition_id
+        )
     assert edition.approved_revision is not None
     edition.revision = edition.approved_revision
     running = newest_revision(session, edition)
@@ -207,8 +223,10 @@ def newest_revision(session: Session, edition: Edition) -> Revision:
     """Raises `StateError` for an edition that was only drafted so far."""
     revision = session.get(Revision, (edition.id, edition.revision))
     if revision is None:
-        message = f"Edition {edition.id} has no revision yet: nobody previewed or submitted it."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} has no revision yet: nobody previewed or submitted it.",
+            edition=edition.id,
+        )
     return revision
 
 

@@ -23,11 +23,11 @@ def require_second_person(session: Session, edition: Edition, names: Collection[
     """Raises `ForbiddenError` where a list wants four eyes and it is the work of whoever acts."""
     lists = lists_of(session, edition.id)
     if needs_second_person(session, lists) and is_own_work(session, edition, names):
-        message = (
-            f"Edition {edition.id} needs a second person: whoever wrote or submitted it last does "
-            "not approve it."
+        raise ForbiddenError(
+            "Edition {edition} needs a second person: whoever wrote or submitted it last "
+            "does not approve it.",
+            edition=edition.id,
         )
-        raise ForbiddenError(message)
 
 
 def is_own_work(session: Session, edition: Edition, names: Collection[str]) -> bool:

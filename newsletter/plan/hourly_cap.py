@@ -14,6 +14,7 @@ from newsletter.accounts.roles import Role
 from newsletter.errors import StateError
 from newsletter.models import Dispatch, Edition, EditionState
 from newsletter.plan.stored import lists_of
+from newsletter.words import Words
 
 HOUR = timedelta(hours=1)
 
@@ -52,16 +53,26 @@ def _require_room(session: Session, role: Role, *, cap: int, people: int, now: d
     if used + people <= cap:
         return
     logger.warning("sending refused by the hourly cap", extra={"role": role.value, "cap": cap})
-    rule = f"{role.value.capitalize()}s may send to at most {cap:,} people an hour, all together"
-    if people > cap:
-        message = f"{rule}, and this edition goes to {people:,}. An admin can raise that figure."
-        raise CapReached(message)
-    free_at = _free_at(before, excess=used + people - cap)
-    message = (
-        f"{rule}. {used:,} were begun with in the last hour, and this edition goes to {people:,}: "
-        f"it can be sent from {free_at:%H:%M:%S} UTC on."
+    rule = (
+        Words("Admins may send to at most {cap:,} people an hour, all together", cap=cap)
+        if role is Role.ADMIN
+        else Words("Editors may send to at most {cap:,} people an hour, all together", cap=cap)
     )
-    raise CapReached(message)
+    if people > cap:
+        raise CapReached(
+            "{rule}, and this edition goes to {people:,}. An admin can raise that figure.",
+            rule=rule,
+            people=people,
+        )
+    free_at = _free_at(before, excess=used + people - cap)
+    raise CapReached(
+        "{rule}. {used:,} were begun with in the last hour, and this edition goes to "
+        "{people:,}: it can be sent from {free_at:%H:%M:%S} UTC on.",
+        rule=rule,
+        used=used,
+        people=people,
+        free_at=free_at,
+    )
 
 
 def _of_last_hour(session: Session, role: Role, now: datetime) -> Sequence[tuple[datetime, int]]:

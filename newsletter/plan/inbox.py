@@ -88,8 +88,11 @@ def _open_draft(session: Session, edition_id: int) -> OpenDraft:
 
 def _require_draft(edition: Edition) -> None:
     if edition.state is not EditionState.DRAFT:
-        message = f"Edition {edition.id} is {edition.state}; stories go into drafts."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} is {state}; stories go into drafts.",
+            edition=edition.id,
+            state=edition.state,
+        )
 
 
 def _save(

@@ -78,8 +78,7 @@ def persona_of(
     """A real reader of the list. Raises `NotFoundError` for who is not and never was on it."""
     subscription = session.get(Subscription, (mailing_list.id, subscriber.id))
     if subscription is None:
-        message = "Nobody of this number is on the list."
-        raise NotFoundError(message)
+        raise NotFoundError("Nobody of this number is on the list.")
     return Persona(
         subscriber.name,
         subscriber.address,

@@ -20,8 +20,9 @@ class Rate:
         """Read `100/s`, `100/min`, `2000/h` or `50000/d`. Raises `InputError` for anything else."""
         match = _FORM.fullmatch(text)
         if match is None or int(match[1]) == 0:
-            message = f"{text!r} is no rate; write it as 100/s, 100/min, 2000/h or 50000/d."
-            raise InputError(message)
+            raise InputError(
+                "{text!r} is no rate; write it as 100/s, 100/min, 2000/h or 50000/d.", text=text
+            )
         return cls(int(match[1]), match[2])
 
     @property

@@ -31,8 +31,11 @@ def submit_edition(
     edition = get_edition(session, edition_id)
     revision = cut_revision(session, edition_id, settings=settings, by=by, now=now)
     if edition.state is not EditionState.DRAFT and not has_correction(edition):
-        message = f"Edition {edition_id} is {edition.state.words}; only a draft is reviewed."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} is {state}; only a draft is reviewed.",
+            edition=edition_id,
+            state=edition.state.words,
+        )
     if edition.state is EditionState.DRAFT:
         edition.state = EditionState.IN_REVIEW
     review = Review(
@@ -56,8 +59,7 @@ def end_review(
     edition = get_edition(session, edition_id)
     review = close_review(session, edition, end, by=by, now=now)
     if review is None:
-        message = f"Edition {edition_id} is not in review."
-        raise StateError(message)
+        raise StateError("Edition {edition} is not in review.", edition=edition_id)
     if edition.state is EditionState.IN_REVIEW:
         edition.state = EditionState.DRAFT
     session.flush()
@@ -114,8 +116,9 @@ def add_comment(
     if story is not None:
         headlines = [each.headline for each in _briefing(session, edition).stories]
         if not 1 <= story <= len(headlines):
-            message = f"story: the edition has stories 1 to {len(headlines)}"
-            raise InputError(message)
+            raise InputError(
+                "the edition has stories 1 to {count}", field="story", count=len(headlines)
+            )
         headline = headlines[story - 1]
     comment = Comment(
         edition_id=edition_id,
@@ -194,14 +197,16 @@ def _briefing(session: Session, edition: Edition) -> Briefing:
 def _comment(session: Session, edition_id: int, comment_id: int) -> Comment:
     comment = session.get(Comment, comment_id)
     if comment is None or comment.edition_id != edition_id:
-        message = f"Edition {edition_id} has no comment {comment_id}."
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "Edition {edition} has no comment {number}.", edition=edition_id, number=comment_id
+        )
     return comment
 
 
 def _read_text(text: str, name: str, *, least: int) -> str:
     text = text.replace("\r\n", "\n").strip()
     if not least <= len(text) <= LONGEST_NOTE:
-        message = f"{name}: write {least} to {LONGEST_NOTE:,} characters"
-        raise InputError(message)
+        raise InputError(
+            "write {least} to {longest:,} characters", field=name, least=least, longest=LONGEST_NOTE
+        )
     return text

@@ -37,6 +37,7 @@ from newsletter.plan.waves import (
     zones_in_use,
 )
 from newsletter.queue import Job, enqueue_after_commit
+from newsletter.words import Words
 
 
 def send_now(
@@ -90,8 +91,9 @@ def send_at(
     Raises `InputError` when it has passed by more, `StateError` when the edition is not approved.
     """
     if at + deadline <= now:
-        message = f"{at:%Y-%m-%d %H:%M %Z} is longer ago than the deadline: nobody would be mailed."
-        raise InputError(message)
+        raise InputError(
+            "{at:%Y-%m-%d %H:%M %Z} is longer ago than the deadline: nobody would be mailed.", at=at
+        )
     _move(session, edition_id, to=EditionState.SCHEDULED, since=[EditionState.APPROVED])
     add_only_wave(session, edition_id, due_at=at, deadline=deadline)
     add_sweep(session, edition_id)
@@ -117,8 +119,11 @@ def send_local(
     zones = zones_in_use(session, edition_id)
     shares = divide(zones, day, at, past=past, deadline=deadline, now=now)
     if all(share.exclusion is not None for share in shares):
-        message = f"It is too late for {at:%H:%M} on {day} in every zone: nobody would be mailed."
-        raise InputError(message)
+        raise InputError(
+            "It is too late for {at:%H:%M} on {day} in every zone: nobody would be mailed.",
+            at=at,
+            day=day,
+        )
     schedule = LocalSchedule(
         edition_id=edition_id,
         day=day,
@@ -244,17 +249,26 @@ def _move(
         return
     edition = session.get(Edition, edition_id, populate_existing=True)
     if edition is None:
-        message = f"There is no edition {edition_id}."
-        raise NotFoundError(message)
-    message = f"Edition {edition_id} is {edition.state.words}, so it cannot become {to.words}."
+        raise NotFoundError("There is no edition {edition}.", edition=edition_id)
+    message = Words(
+        "Edition {edition} is {state}, so it cannot become {wanted}.",
+        edition=edition_id,
+        state=edition.state.words,
+        wanted=to.words,
+    )
     if edition.state is to:
-        message = f"Edition {edition_id} is {to.words} already."
+        message = Words(
+            "Edition {edition} is {wanted} already.", edition=edition_id, wanted=to.words
+        )
     if edition.state in (EditionState.DRAFT, EditionState.IN_REVIEW):
-        message += " Approve it first."
+        message = message.then("Approve it first.")
     if to is EditionState.APPROVED and edition.started_at is not None:
-        message += " It has begun: pause it, or cancel it."
+        message = message.then("It has begun: pause it, or cancel it.")
     if edition.state is EditionState.SCHEDULED:
-        message += f" First take its schedule back: newsletter edition unschedule {edition_id}"
+        message = message.then(
+            "First take its schedule back: newsletter edition unschedule {edition}",
+            edition=edition_id,
+        )
     raise StateError(message)
 
 

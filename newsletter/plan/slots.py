@@ -55,8 +55,11 @@ def read_weekdays(text: str) -> frozenset[int]:
     for part in text.lower().replace("daily", "mon-sun").split(","):
         first, dash, last = part.strip().partition("-")
         if first not in DAYS or (dash and last not in DAYS):
-            message = f"days: {part.strip()!r} is no weekday; write mon-fri, sat,sun or daily"
-            raise InputError(message)
+            raise InputError(
+                "{part!r} is no weekday; write mon-fri, sat,sun or daily",
+                field="days",
+                part=part.strip(),
+            )
         begin, end = DAYS.index(first), DAYS.index(last or first)
         days |= {number % 7 for number in range(begin, end + 1 if end >= begin else end + 8)}
     return frozenset(days)
@@ -74,12 +77,10 @@ def set_slot(session: Session, list_id: int, new: NewSlot, *, now: datetime) -> 
     refuse_retired(session.get_one(MailingList, list_id))
     zone = None if new.zone is None else find_zone(new.zone)
     if new.zone is not None and zone is None:
-        message = "zone: write an IANA time zone like Europe/Berlin, or subscriber"
-        raise InputError(message)
+        raise InputError("write an IANA time zone like Europe/Berlin, or subscriber", field="zone")
     for name, length in (("deadline", new.deadline), ("ready", new.ready), ("alarm", new.alarm)):
         if not timedelta() <= length <= LONGEST:
-            message = f"{name}: choose a length of up to a day, like 90m or 4h"
-            raise InputError(message)
+            raise InputError("choose a length of up to a day, like 90m or 4h", field=name)
     mask = _mask(new.weekdays)
     for other in session.scalars(select(Slot).where(Slot.list_id == list_id).with_for_update()):
         other.weekdays &= ~mask
@@ -105,16 +106,14 @@ def set_slot(session: Session, list_id: int, new: NewSlot, *, now: datetime) -> 
 def remove_slot(session: Session, slot_id: int) -> None:
     """Editions that are scheduled for it stay scheduled. Raises `NotFoundError`."""
     if not changed(session, delete(Slot).where(Slot.id == slot_id)):
-        message = f"There is no slot {slot_id}; see: newsletter slot list"
-        raise NotFoundError(message)
+        raise NotFoundError("There is no slot {number}; see: newsletter slot list", number=slot_id)
 
 
 def get_slot(session: Session, slot_id: int) -> Slot:
     """Raises `NotFoundError`."""
     slot = session.get(Slot, slot_id)
     if slot is None:
-        message = f"There is no slot {slot_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no slot {number}.", number=slot_id)
     return slot
 
 
@@ -155,12 +154,18 @@ def fill_slot(
     """
     refuse_retired(mailing_list)
     if slot_on(session, mailing_list.id, day) is None:
-        message = f"{mailing_list.slug} has no slot on {day:%A}, {day}; see: newsletter slot list"
-        raise InputError(message)
+        raise InputError(
+            "{slug} has no slot on {day:%A}, {day}; see: newsletter slot list",
+            slug=mailing_list.slug,
+            day=day,
+        )
     edition = get_edition(session, edition_id)
     if edition.state in _BEYOND:
-        message = f"Edition {edition_id} is {edition.state}; it fills no slot any more."
-        raise StateError(message)
+        raise StateError(
+            "Edition {edition} is {state}; it fills no slot any more.",
+            edition=edition_id,
+            state=edition.state,
+        )
     _free_of_cancelled(session, mailing_list.id, day)
     _assign(session, mailing_list, day, edition_id)
     return edition.state is EditionState.APPROVED and schedule_for_slot(
@@ -246,11 +251,13 @@ def _assign(session: Session, mailing_list: MailingList, day: date, edition_id: 
                 EditionList.list_id == mailing_list.id, EditionList.slot_date == day
             )
         )
-        message = f"The slot of {day} is filled by edition {taken_by} already."
-        raise StateError(message) from error
+        raise StateError(
+            "The slot of {day} is filled by edition {taken_by} already.", day=day, taken_by=taken_by
+        ) from error
     if not is_its_list:
-        message = f"Edition {edition_id} does not go to {mailing_list.slug}."
-        raise InputError(message)
+        raise InputError(
+            "Edition {edition} does not go to {slug}.", edition=edition_id, slug=mailing_list.slug
+        )
 
 
 def _mask(weekdays: Collection[int]) -> int:

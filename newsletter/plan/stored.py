@@ -15,8 +15,7 @@ def get_edition(session: Session, edition_id: int) -> Edition:
         Edition, edition_id, with_for_update={"key_share": True}, populate_existing=True
     )
     if edition is None:
-        message = f"There is no edition {edition_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no edition {edition}.", edition=edition_id)
     return edition
 
 
@@ -24,8 +23,7 @@ def find_edition(session: Session, edition_id: int) -> Edition:
     """The edition, for who only reads. Raises `NotFoundError`."""
     edition = session.get(Edition, edition_id)
     if edition is None:
-        message = f"There is no edition {edition_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no edition {edition}.", edition=edition_id)
     return edition
 
 

@@ -23,6 +23,7 @@ from newsletter.models import (
 )
 from newsletter.plan.rates import Rate
 from newsletter.sealing import seal
+from newsletter.words import Words
 
 MOST_CONNECTIONS = 200
 MOST_WEIGHT = 1000
@@ -37,11 +38,11 @@ _SCHEMES = {
     "smtp+starttls": Security.STARTTLS,
     "smtps": Security.TLS,
 }
-_NONE = (
+_NONE = Words(
     "There is no transport to send through; "
     "add one with: newsletter transport set NAME smtp+starttls://user:password@host:587"
 )
-_FORM = (
+_FORM = Words(
     "Write the transport as smtp+starttls://user:password@host:587, "
     "smtps://user:password@host:465 or smtp://host:25; "
     "?auth=plain, login or xoauth2 behind it says how to sign in."
@@ -67,8 +68,9 @@ def set_transport(
     try:
         port = parts.port
     except ValueError as error:
-        message = f"The port in {parts.hostname!r}'s address is not a number."
-        raise InputError(message) from error
+        raise InputError(
+            "The port in {host!r}'s address is not a number.", host=parts.hostname
+        ) from error
     if security is None or not parts.hostname or parts.path.strip("/"):
         raise InputError(_FORM)
     auth = _auth(parts.query)
@@ -114,7 +116,7 @@ def add_transport(session: Session, name: str, server: Server, *, password: str)
     if not _NAME.fullmatch(name):
         refuse("name", "write 1 to 63 of a-z, 0-9 and - between them, like relay-one")
     if session.scalar(select(Transport.id).where(Transport.name == name)) is not None:
-        refuse("name", f"there is a transport {name} already; choose another name")
+        refuse("name", "there is a transport {name} already; choose another name", name=name)
     _check_server(server)
     transport = Transport(name=name, **asdict(server))
     session.add(transport)
@@ -161,9 +163,11 @@ def _check_server(server: Server) -> None:
     if not _HOST.fullmatch(server.host):
         refuse("host", "write a name or an address, like smtp.example.org")
     if not 1 <= server.port <= MOST_PORT:
-        refuse("port", f"write a number from 1 to {MOST_PORT}")
+        refuse("port", "write a number from 1 to {most}", most=MOST_PORT)
     if len(server.username) > LONGEST_USERNAME or not server.username.isprintable():
-        refuse("username", f"write at most {LONGEST_USERNAME} characters on one line")
+        refuse(
+            "username", "write at most {longest} characters on one line", longest=LONGEST_USERNAME
+        )
 
 
 def change_transport(
@@ -198,8 +202,9 @@ def change_transport(
 def transport_of_name(session: Session, name: str) -> Transport:
     transport = session.scalar(select(Transport).where(Transport.name == name))
     if transport is None:
-        message = f"There is no transport {name!r}; see: newsletter transport list"
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "There is no transport {name!r}; see: newsletter transport list", name=name
+        )
     return transport
 
 
@@ -268,5 +273,10 @@ def _auth(query: str) -> Auth | None:
 
 def _check(number: int, name: str, least: int, most: int) -> None:
     if not least <= number <= most:
-        message = f"{name} is {number}; choose {least} to {most}."
-        raise InputError(message)
+        raise InputError(
+            "{name} is {number}; choose {least} to {most}.",
+            name=name,
+            number=number,
+            least=least,
+            most=most,
+        )

@@ -17,6 +17,7 @@ from newsletter.render.letter import Letter, Link, write_letter
 from newsletter.render.masthead import Masthead
 from newsletter.render.plaintext import set_text
 from newsletter.render.theme import font_stack
+from newsletter.words import Words
 
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
@@ -38,13 +39,15 @@ def compile_edition(
     Raises `InputError` for a subject or preheader that is no line of text, and `RenderError` if
     the theme or the inliner lost anything.
     """
-    for name, text in (("subject", subject), ("preheader", preheader)):
+    for name, text in ((Words("subject"), subject), (Words("preheader"), preheader)):
         if _UNPRINTABLE.search(text):
-            message = f"The {name} holds a line break or a control character; remove it."
-            raise InputError(message)
+            raise InputError(
+                "The {name} holds a line break or a control character; remove it.", name=name
+            )
     if not _PUBLIC_ID.fullmatch(public_id):
-        message = f"{public_id!r} cannot stand in the address of a page"
-        raise RenderError(message)
+        raise RenderError(
+            "{public_id!r} cannot stand in the address of a page", public_id=public_id
+        )
     letter = write_letter(
         briefing,
         masthead,

@@ -154,11 +154,13 @@ class Compiled:
         try:
             form = json.loads(zlib.decompress(stored))
         except (zlib.error, ValueError) as error:
-            message = "the compiled edition is damaged; compile it again"
-            raise RenderError(message) from error
+            raise RenderError("the compiled edition is damaged; compile it again") from error
         if form.get("format") not in _READABLE:
-            message = f"compiled in format {form.get('format')}, not {FORMAT}; compile it again"
-            raise RenderError(message)
+            raise RenderError(
+                "compiled in format {given}, not {wanted}; compile it again",
+                given=form.get("format"),
+                wanted=FORMAT,
+            )
         return cls(
             edition_id=form["edition_id"],
             public_id=form["public_id"],

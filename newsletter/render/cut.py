@@ -110,5 +110,6 @@ class Sentinels:
     def assert_kept(self, before: str, after: str) -> None:
         """Raises `RenderError` if a stand-in was lost, doubled or moved past another."""
         if self.cut(before).slots != self.cut(after).slots:
-            message = "the inliner lost or moved a place where something is put in per reader"
-            raise RenderError(message)
+            raise RenderError(
+                "the inliner lost or moved a place where something is put in per reader"
+            )

@@ -62,8 +62,9 @@ def mailbox(name: str, phrase: str, address: str) -> bytes:
 
 def _refuse_breaks(name: str, value: str) -> None:
     if found := _BREAKS.search(value):
-        message = f"{name} holds the character U+{ord(found[0]):04X}; remove it"
-        raise InputError(message)
+        raise InputError(
+            "{name} holds the character U+{code:04X}; remove it", name=name, code=ord(found[0])
+        )
 
 
 def _is_plain(text: str) -> bool:

@@ -13,6 +13,7 @@ import premailer
 import premailer.cache
 
 from newsletter.errors import RenderError
+from newsletter.words import Words
 
 DOCTYPE = "<!DOCTYPE html>"
 
@@ -62,24 +63,24 @@ def inline(html: str) -> str:
         # A sheet out of the cache would not complain again.
         premailer.cache.cache.clear()
         _rules.clear()
-        message = f"the style sheet is not understood: {complaints[0]}"
-        raise RenderError(message)
+        raise RenderError("the style sheet is not understood: {complaint}", complaint=complaints[0])
     _assert_complete(html, inlined)
     return inlined
 
 
 def _refuse(html: str) -> None:
     if not html.startswith(DOCTYPE):
-        message = f"the page must begin with {DOCTYPE}"
-        raise RenderError(message)
+        raise RenderError("the page must begin with {doctype}", doctype=DOCTYPE)
     if found := _UNPRINTABLE.search(html):
         near = html[max(0, found.start() - 30) : found.start()]
-        message = f"the text holds the character U+{ord(found[0]):04X}, after {near!r}; remove it"
-        raise RenderError(message)
+        raise RenderError(
+            "the text holds the character U+{code:04X}, after {near!r}; remove it",
+            code=ord(found[0]),
+            near=near,
+        )
     styles = " ".join(_STYLE.findall(html))
     if found := _FOREIGN_TAG.search(html) or _FOREIGN_STYLE.search(styles):
-        message = f"the page may not load anything, but holds {found[0]}"
-        raise RenderError(message)
+        raise RenderError("the page may not load anything, but holds {found}", found=found[0])
 
 
 def _transform(html: str) -> tuple[str, list[str]]:
@@ -129,11 +130,19 @@ class _Complaints(logging.Handler):
 def _assert_complete(before: str, after: str) -> None:
     wanted, got = _Content.of(before), _Content.of(after)
     if not after.startswith(DOCTYPE):
-        message = "the inliner lost the doctype"
+        message = Words("the inliner lost the doctype")
     elif got.anchors != wanted.anchors:
-        message = f"the inliner kept {len(got.anchors)} of {len(wanted.anchors)} anchors"
+        message = Words(
+            "the inliner kept {count} of {wanted} anchors",
+            count=len(got.anchors),
+            wanted=len(wanted.anchors),
+        )
     elif got.text != wanted.text:
-        message = f"the inliner kept {len(got.text)} of {len(wanted.text)} characters"
+        message = Words(
+            "the inliner kept {count} of {wanted} characters",
+            count=len(got.text),
+            wanted=len(wanted.text),
+        )
     else:
         return
     raise RenderError(message)

@@ -9,6 +9,7 @@ from newsletter.audience.colours import is_colour
 from newsletter.errors import InputError
 from newsletter.models import Tracking
 from newsletter.render.theme import PLAIN, Theme
+from newsletter.words import Words
 
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]{2,}", re.ASCII)
@@ -39,26 +40,38 @@ class Masthead:
 
     def __post_init__(self) -> None:
         """Raises `InputError` for what would give a broken header, address or colour."""
-        _require(_SLUG.fullmatch(self.slug), "slug", self.slug, "use a-z, 0-9 and hyphens")
+        _require(
+            _SLUG.fullmatch(self.slug), Words("slug"), self.slug, Words("use a-z, 0-9 and hyphens")
+        )
         _require(
             _DOMAIN.fullmatch(self.mail_domain),
-            "mail domain",
+            Words("mail domain"),
             self.mail_domain,
-            "use a domain name",
+            Words("use a domain name"),
         )
-        _require(is_colour(self.accent), "accent colour", self.accent, "write it as #1d4e89")
+        _require(
+            is_colour(self.accent),
+            Words("accent colour"),
+            self.accent,
+            Words("write it as #1d4e89"),
+        )
         parts = urlsplit(self.base_url)
         _require(
             parts.scheme in {"http", "https"} and parts.hostname and self.base_url[-1] != "/",
-            "base address",
+            Words("base address"),
             self.base_url,
-            "write it as https://news.example.org",
+            Words("write it as https://news.example.org"),
         )
         for text in (self.name, self.sender_name, self.tagline or ""):
-            _require(not _UNPRINTABLE.search(text), "name", text, "remove its control characters")
+            _require(
+                not _UNPRINTABLE.search(text),
+                Words("name"),
+                text,
+                Words("remove its control characters"),
+            )
         for address in filter(None, (self.sender_address, self.reply_to)):
             plain = not parse_address(address).needs_smtputf8
-            _require(plain, "address", address, "use ASCII letters before the @")
+            _require(plain, Words("address"), address, Words("use ASCII letters before the @"))
 
     @property
     def logo_url(self) -> str | None:
@@ -74,7 +87,11 @@ class Masthead:
         return tuple(line.strip() for line in self.postal_address.splitlines() if line.strip())
 
 
-def _require(condition: object, what: str, value: str, remedy: str) -> None:
+def _require(condition: object, what: Words, value: str, remedy: Words) -> None:
     if not condition:
-        message = f"The list's {what} {value!r} cannot be used: {remedy}."
-        raise InputError(message)
+        raise InputError(
+            "The list's {what} {value!r} cannot be used: {remedy}.",
+            what=what,
+            value=value,
+            remedy=remedy,
+        )

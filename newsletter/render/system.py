@@ -103,8 +103,12 @@ def _rendered(letter: SystemLetter, file: str, **more: str) -> str:
         template = _templates().get_template(f"system/{letter.name}/{file}")
         return template.render(context)
     except TemplateError as error:
-        message = f"the template {letter.name}/{file} cannot be filled: {error}"
-        raise RenderError(message) from error
+        raise RenderError(
+            "the template {name}/{file} cannot be filled: {error}",
+            name=letter.name,
+            file=file,
+            error=error,
+        ) from error
 
 
 @cache

@@ -55,11 +55,11 @@ def people_in_doubt(session: Session, edition_id: int, addresses: Sequence[str])
     people: dict[str, int] = {row.address_key: row.subscriber_id for row in found}
     others = [address for key, address in keys.items() if key not in people]
     if others:
-        message = (
-            f"{', '.join(others)}: not in doubt; "
-            f"newsletter edition uncertain {edition_id} names those who are."
+        raise InputError(
+            "{others}: not in doubt; newsletter edition uncertain {edition} names those who are.",
+            others=", ".join(others),
+            edition=edition_id,
         )
-        raise InputError(message)
     return list(people.values())
 
 

@@ -64,8 +64,7 @@ def edition_status(session: Session, edition_id: int) -> EditionStatus:
     """Raises `NotFoundError`."""
     found = edition_statuses(session, [edition_id])
     if not found:
-        message = f"There is no edition {edition_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no edition {edition}.", edition=edition_id)
     return found[edition_id]
 
 

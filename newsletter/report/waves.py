@@ -127,8 +127,7 @@ def wave_statuses(
 
 def _existing(session: Session, edition_id: int) -> None:
     if session.get(Edition, edition_id) is None:
-        message = f"There is no edition {edition_id}."
-        raise NotFoundError(message)
+        raise NotFoundError("There is no edition {edition}.", edition=edition_id)
 
 
 def _coming(session: Session, edition_id: int, waves: Sequence[Wave]) -> Counter[Place]:

@@ -94,11 +94,11 @@ def _refuse_what_is_used(engine: Engine) -> None:
     with reading(engine) as session:
         for table, name in ((MailingList, "lists"), (Subscriber, "people"), (Edition, "editions")):
             if session.scalar(select(exists().select_from(table))):
-                message = (
-                    f"This database holds {name} already, and none is seeded over another. "
-                    "Point NEWSLETTER_DATABASE_URL at an empty one."
+                raise StateError(
+                    "This database holds {name} already, and none is seeded over another. Point "
+                    "NEWSLETTER_DATABASE_URL at an empty one.",
+                    name=name,
                 )
-                raise StateError(message)
 
 
 def _transport(session: Session, lists: list[MailingList]) -> Transport:

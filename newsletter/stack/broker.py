@@ -80,11 +80,10 @@ def _binary() -> str:
         return str(get_binary_path())
     installed = shutil.which("valkey-server") or shutil.which("redis-server")
     if installed is None:
-        message = (
+        raise NewsletterError(
             "There is no embedded Valkey for this platform and no valkey-server or redis-server "
             "on the PATH; install one of them."
         )
-        raise NewsletterError(message)
     return installed
 
 
@@ -97,8 +96,9 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
             except redis.RedisError:
                 # Also while it still reads what it kept: it answers LOADING until then.
                 if server.poll() is not None or time.monotonic() > deadline:
-                    message = "The embedded Valkey did not start; see valkey.log."
-                    raise NewsletterError(message) from None
+                    raise NewsletterError(
+                        "The embedded Valkey did not start; see valkey.log."
+                    ) from None
                 time.sleep(0.02)
             else:
                 return

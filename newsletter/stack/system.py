@@ -106,6 +106,11 @@ def _get(port: int, path: str) -> bytes:
     finally:
         connection.close()
     if response.status != http.client.OK:
-        message = f"http://{HOST}:{port}{path} answered {response.status}"
-        raise NewsletterError(message)
+        raise NewsletterError(
+            "http://{host}:{port}{path} answered {status}",
+            host=HOST,
+            port=port,
+            path=path,
+            status=response.status,
+        )
     return body

@@ -44,8 +44,7 @@ def pack_events(events: Iterable[ReaderEvent]) -> bytes:
 def unpack_events(packed: bytes) -> list[ReaderEvent]:
     """Raises `InputError` for bytes that `pack_events` did not make."""
     if len(packed) % _LAYOUT.size:
-        message = f"{len(packed)} bytes are not a whole number of events"
-        raise InputError(message)
+        raise InputError("{count} bytes are not a whole number of events", count=len(packed))
     try:
         return [
             ReaderEvent(
@@ -58,5 +57,4 @@ def unpack_events(packed: bytes) -> list[ReaderEvent]:
             for kind, link, edition_id, subscriber_id, microseconds in _LAYOUT.iter_unpack(packed)
         ]
     except (ValueError, OverflowError) as error:
-        message = "the bytes are not events"
-        raise InputError(message) from error
+        raise InputError("the bytes are not events") from error

@@ -9,6 +9,7 @@ from newsletter.checks.registry import CHECKS, run_checks
 from newsletter.compose.briefing import Briefing, Image, KeyPoint, Section, Span, Story
 from newsletter.compose.findings import Finding, Severity
 from newsletter.render.cut import UNSUBSCRIBE, Cut
+from newsletter.words import Words
 from tests.render.factory import (
     MORNING,
     PREHEADER,
@@ -235,7 +236,7 @@ def test_every_check_is_a_generator_of_findings() -> None:
 
 
 def test_what_is_known_by_line_is_not_said_again() -> None:
-    read = [Finding("source-missing", Severity.WARNING, "No source here.", line=7, column=1)]
+    read = [Finding("source-missing", Severity.WARNING, Words("No source here."), line=7, column=1)]
     draft = draft_of(story(source=None))
 
     assert run_checks(draft, read=read) == read

@@ -44,6 +44,7 @@ from newsletter.plan.review import (
     submit_edition,
 )
 from newsletter.settings import Settings
+from newsletter.words import Words
 from tests.newsroom import (
     MORNING,
     a_briefing,
@@ -351,8 +352,8 @@ def test_an_edition_that_nobody_would_get_is_warned_of(
 def test_a_warning_is_acknowledged_until_it_says_something_else(
     engine: Engine, edition_id: int
 ) -> None:
-    warning = Finding("source-missing", Severity.WARNING, "“A” names no source.")
-    other = replace(warning, message="“B” names no source.")
+    warning = Finding("source-missing", Severity.WARNING, Words("“A” names no source."))
+    other = replace(warning, message=Words("“B” names no source."))
     with transaction(engine) as session:
         acknowledge(
             session, edition_id, "source-missing", findings=[warning], by="Edda", now=MORNING
@@ -369,7 +370,7 @@ def test_a_warning_is_acknowledged_until_it_says_something_else(
 def test_an_error_is_not_acknowledged_and_neither_is_what_is_not_there(
     engine: Engine, edition_id: int
 ) -> None:
-    error = Finding("section-empty", Severity.ERROR, "The section is empty.")
+    error = Finding("section-empty", Severity.ERROR, Words("The section is empty."))
 
     with transaction(engine) as session:
         for name, words in (("section-empty", "is an error"), ("gone", "no such finding")):

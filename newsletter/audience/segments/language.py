@@ -50,6 +50,7 @@ from newsletter.audience.segments.conditions import (
 from newsletter.audience.zones import find_zone
 from newsletter.errors import AddressError, InputError
 from newsletter.models import Attribute
+from newsletter.words import Words
 
 LONGEST = 4_000
 DEEPEST = 20
@@ -69,8 +70,10 @@ Part = TypeVar("Part")
 class QueryError(InputError):
     """`column` counts characters from 1; one more than there are means the end of the text."""
 
-    def __init__(self, message: str, column: int) -> None:
-        super().__init__(f"column {column}: {message}")
+    def __init__(self, words: str, column: int, /, **values: object) -> None:
+        super().__init__(
+            "column {column}: {expected}", column=column, expected=Words(words, **values)
+        )
         self.column = column
 
 
@@ -86,13 +89,21 @@ def vocabulary(attributes: Iterable[Attribute]) -> Vocabulary:
 def read_condition(text: str, known: Vocabulary) -> Condition:
     """Raises `QueryError`, which says where, what was expected there and what was found."""
     if len(text) > LONGEST:
-        message = f"a segment has at most {LONGEST} characters; this one has {len(text)}"
-        raise QueryError(message, LONGEST + 1)
+        raise QueryError(
+            "a segment has at most {longest} characters; this one has {length}",
+            LONGEST + 1,
+            longest=LONGEST,
+            length=len(text),
+        )
     reader = _Reader(_tokens(text), known)
     condition = reader.whole()
     if (count := len(parts_of(condition))) > MOST_CONDITIONS:
-        message = f"a segment has at most {MOST_CONDITIONS} conditions; this one has {count}"
-        raise QueryError(message, len(text) + 1)
+        raise QueryError(
+            "a segment has at most {most} conditions; this one has {count}",
+            len(text) + 1,
+            most=MOST_CONDITIONS,
+            count=count,
+        )
     return condition
 
 
@@ -132,9 +143,11 @@ def _tokens(text: str) -> list[_Token]:
     while at < len(text):
         found = _TOKEN.match(text, at)
         if found is None:
-            what = "a closing quotation mark" if text[at] == '"' else "a condition"
-            message = f"expected {what}, found {text[at]!r}"
-            raise QueryError(message, at + 1)
+            mark = Words("a closing quotation mark")
+            what = mark if text[at] == '"' else Words("a condition")
+            raise QueryError(
+                "expected {what}, found {character!r}", at + 1, what=what, character=text[at]
+            )
         shape = _Shape(found.lastgroup or "")
         inner = found[0][1:-1].replace('""', '"') if shape is _Shape.QUOTED else found[0]
         tokens.append(_Token(shape, inner, at + 1))
@@ -160,7 +173,7 @@ class _Reader:
     def whole(self) -> Condition:
         condition = self._either()
         if self._next.shape is not _Shape.END:
-            self._refuse("and, or, or the end")
+            self._refuse(Words("and, or, or the end"))
         return condition
 
     @property
@@ -179,10 +192,11 @@ class _Reader:
             return True
         return False
 
-    def _refuse(self, expected: str, at: _Token | None = None) -> NoReturn:
+    def _refuse(self, expected: Words, at: _Token | None = None) -> NoReturn:
         token = at or self._next
-        message = f"expected {expected}, found {token.shown}"
-        raise QueryError(message, token.column)
+        raise QueryError(
+            "expected {expected}, found {found}", token.column, expected=expected, found=token.shown
+        )
 
     def _either(self) -> Condition:
         parts = [self._both()]
@@ -204,8 +218,9 @@ class _Reader:
         self._take()
         self._depth += 1
         if self._depth > DEEPEST:
-            message = f"brackets and nots go at most {DEEPEST} deep"
-            raise QueryError(message, opening.column)
+            raise QueryError(
+                "brackets and nots go at most {deepest} deep", opening.column, deepest=DEEPEST
+            )
         inner = self._bracketed() if opening.text == "(" else Not(self._negated(before))
         self._depth -= 1
         return inner
@@ -213,13 +228,13 @@ class _Reader:
     def _bracketed(self) -> Condition:
         inner = self._either()
         if not self._took(")"):
-            self._refuse("and, or, or a closing bracket")
+            self._refuse(Words("and, or, or a closing bracket"))
         return inner
 
     def _simple(self, before: Sequence[Condition]) -> Condition:
         token = self._next
         if token.shape is not _Shape.WORD or token.says(*JOINING):
-            self._refuse("a condition, like: language is en")
+            self._refuse(Words("a condition, like: language is en"))
         self._take()
         word = token.text.lower()
         match word:
@@ -241,11 +256,13 @@ class _Reader:
         if built_in := BUILT_IN.get(token.text.lower()):
             return built_in
         if token.says("attribute"):
-            token = self._name("an attribute's key")
+            token = self._name(Words("an attribute's key"))
         found = self._known.get(token.text.lower())
         if found is None:
             keys = ", ".join(sorted(self._known)) or "none yet"
-            self._refuse(f"{_OPENINGS}, or an attribute ({keys})", token)
+            self._refuse(
+                Words("{openings}, or an attribute ({keys})", openings=_OPENINGS, keys=keys), token
+            )
         return found
 
     def _of_field(self, of: Field) -> Condition:
@@ -269,7 +286,9 @@ class _Reader:
         if self._took("!="):
             return Not(OneOf(of, (self._value(of),)))
         if not self._took("is", "="):
-            self._refuse(_PREDICATES.get(of.kind, "is, is not, in, not in, is known or is unknown"))
+            self._refuse(
+                _PREDICATES.get(of.kind, Words("is, is not, in, not in, is known or is unknown"))
+            )
         return self._is(of, lambda: OneOf(of, (self._value(of),)))
 
     def _is(self, of: Field, one: Callable[[], Condition]) -> Condition:
@@ -294,7 +313,7 @@ class _Reader:
             return self._is(of, lambda: Dated(of, Calendar(Side.IS, self._day())))
         period = self._period(can_be_ahead=of.kind is Kind.DATE)
         if period is None:
-            self._refuse("is, before, after, since or in last")
+            self._refuse(Words("is, before, after, since or in last"))
         return Dated(of, period)
 
     def _period(self, *, can_be_ahead: bool = False) -> Period | None:
@@ -308,20 +327,20 @@ class _Reader:
         if can_be_ahead and self._took("next"):
             return Ahead(self._days())
         if not self._took("last"):
-            self._refuse("last or next" if can_be_ahead else "last")
+            self._refuse(Words("last or next") if can_be_ahead else Words("last"))
         return Recent(self._days())
 
     def _days(self) -> int:
         token = self._take()
         count = int(token.text) if _is_number(token) else 0
         if not 0 < count <= MOST_DAYS:
-            self._refuse("a number of days, like: in last 30 days", token)
+            self._refuse(Words("a number of days, like: in last 30 days"), token)
         if self._took("day", "days"):
             return count
         if not self._took("week", "weeks"):
-            self._refuse("days or weeks")
+            self._refuse(Words("days or weeks"))
         if count * 7 > MOST_DAYS:
-            self._refuse(f"at most {MOST_DAYS} days", token)
+            self._refuse(Words("at most {most} days", most=MOST_DAYS), token)
         return count * 7
 
     def _day(self) -> date:
@@ -329,15 +348,15 @@ class _Reader:
         try:
             found = date.fromisoformat(token.text)
         except ValueError:
-            self._refuse("a date like 2026-03-05", token)
+            self._refuse(Words("a date like 2026-03-05"), token)
         if found.isoformat() != token.text or not 1900 <= found.year < 2200:
-            self._refuse("a date like 2026-03-05, of the years 1900 to 2199", token)
+            self._refuse(Words("a date like 2026-03-05, of the years 1900 to 2199"), token)
         return found
 
     def _tagged(self) -> Condition:
-        token = self._name("a tag")
+        token = self._name(Words("a tag"))
         if "," in token.text:
-            self._refuse("a tag, which has no comma", token)
+            self._refuse(Words("a tag, which has no comma"), token)
         tag = " ".join(_composed(token.text.casefold()).split())
         return Tagged(tag, token.column)
 
@@ -348,7 +367,7 @@ class _Reader:
         return Membership(standing, of, self._period())
 
     def _list(self) -> OfList:
-        token = self._name("a list's slug")
+        token = self._name(Words("a list's slug"))
         return OfList(token.text.lower(), token.column)
 
     def _activity(self, deed: Deed) -> Activity:
@@ -362,7 +381,7 @@ class _Reader:
         token = self._take()
         number = int(token.text) if _is_number(token) else 0
         if not 0 < number <= _GREATEST_EDITION:
-            self._refuse("an edition's number", token)
+            self._refuse(Words("an edition's number"), token)
         return OfEdition(number, token.column)
 
     def _not_done(self, before: Sequence[Condition]) -> Condition:
@@ -371,26 +390,26 @@ class _Reader:
         token = self._take()
         deed = _DEEDS.get(token.text.lower()) if token.shape is _Shape.WORD else None
         if deed is None:
-            self._refuse("receive, click or open", token)
+            self._refuse(Words("receive, click or open"), token)
         done = self._activity(deed)
         if done.of is not None or done.period is not None:
             return Not(done)
         spoken_of = [part for part in before if isinstance(part, Activity)]
         if not spoken_of:
-            self._refuse(f"what of, like: did not {token.text.lower()} edition 12")
+            self._refuse(Words("what of, like: did not {deed} edition 12", deed=token.text.lower()))
         return Not(Activity(deed, spoken_of[-1].of, spoken_of[-1].period))
 
     def _several(self, of: Field) -> tuple[str | float | bool, ...]:
         opening = self._next
         if not self._took("("):
-            self._refuse("values in brackets, like: in (en, zh)")
+            self._refuse(Words("values in brackets, like: in (en, zh)"))
         values = [self._value(of)]
         while self._took(","):
             values.append(self._value(of))
         if not self._took(")"):
-            self._refuse("a comma or a closing bracket")
+            self._refuse(Words("a comma or a closing bracket"))
         if len(values) > MOST_VALUES:
-            self._refuse(f"at most {MOST_VALUES} values", opening)
+            self._refuse(Words("at most {most} values", most=MOST_VALUES), opening)
         return tuple(dict.fromkeys(values))
 
     def _value(self, of: Field) -> str | float | bool:
@@ -403,20 +422,24 @@ class _Reader:
                 return self._truth()
             case Kind.CHOICE:
                 by_folded = {choice.casefold(): choice for choice in of.choices}
-                return self._meaning(by_folded.get, f"one of: {', '.join(of.choices)}", fold=True)
+                return self._meaning(
+                    by_folded.get,
+                    Words("one of: {choices}", choices=", ".join(of.choices)),
+                    fold=True,
+                )
             case Kind.LANGUAGE:
-                return self._meaning(find_language, "a language like en or pt-BR").lower()
+                return self._meaning(find_language, Words("a language like en or pt-BR")).lower()
             case Kind.ZONE:
-                return self._meaning(find_zone, "a time zone like Europe/Berlin")
+                return self._meaning(find_zone, Words("a time zone like Europe/Berlin"))
             case Kind.DOMAIN:
-                return self._meaning(_find_domain, "a domain like example.org")
+                return self._meaning(_find_domain, Words("a domain like example.org"))
             case Kind.DATE | Kind.INSTANT:
                 return self._day().isoformat()
             case _:
                 assert_never(of.kind)
 
     def _meaning(
-        self, find: Callable[[str], Part | None], expected: str, *, fold: bool = False
+        self, find: Callable[[str], Part | None], expected: Words, *, fold: bool = False
     ) -> Part:
         token = self._plain(expected)
         found = find(" ".join(token.text.split()).casefold() if fold else token.text)
@@ -425,54 +448,59 @@ class _Reader:
         return found
 
     def _text(self) -> str:
-        return _composed(self._plain("a text").text)
+        return _composed(self._plain(Words("a text")).text)
 
     def _number(self) -> float:
-        token = self._plain("a number")
+        token = self._plain(Words("a number"))
         try:
             number = float(token.text)
         except ValueError:
-            self._refuse("a number like 12 or 3.5", token)
+            self._refuse(Words("a number like 12 or 3.5"), token)
         if not math.isfinite(number) or abs(number) > _GREATEST_NUMBER:
-            self._refuse(f"a number between -{_GREATEST_NUMBER} and {_GREATEST_NUMBER}", token)
+            self._refuse(
+                Words("a number between -{greatest} and {greatest}", greatest=_GREATEST_NUMBER),
+                token,
+            )
         return int(number) if number.is_integer() else number
 
     def _truth(self) -> bool:
-        token = self._plain("yes or no")
+        token = self._plain(Words("yes or no"))
         if token.says("yes", "true"):
             return True
         if not token.says("no", "false"):
-            self._refuse("yes or no", token)
+            self._refuse(Words("yes or no"), token)
         return False
 
-    def _plain(self, expected: str) -> _Token:
+    def _plain(self, expected: Words) -> _Token:
         """A value: a word that joins nothing, or anything in quotation marks."""
         return self._texted(expected, NOT_VALUES)
 
-    def _name(self, expected: str) -> _Token:
+    def _name(self, expected: Words) -> _Token:
         return self._texted(expected, JOINING)
 
-    def _texted(self, expected: str, reserved: Iterable[str]) -> _Token:
+    def _texted(self, expected: Words, reserved: Iterable[str]) -> _Token:
         token = self._next
         if token.shape not in (_Shape.WORD, _Shape.QUOTED) or token.says(*reserved):
             self._refuse(expected)
         if not token.text.strip() or CONTROL_CHARACTER.search(token.text):
-            self._refuse(f"{expected}, on one line and without control characters")
+            self._refuse(
+                Words("{expected}, on one line and without control characters", expected=expected)
+            )
         return self._take()
 
     def _expect(self, word: str) -> None:
         if not self._took(word):
-            self._refuse(word)
+            self._refuse(Words(word))
 
 
-_OPENINGS = (
+_OPENINGS = Words(
     "name, language, zone, domain, added, tagged, on, pending on, joined, left, received, "
     "clicked, opened, did not"
 )
 _DEEDS = {"receive": Deed.RECEIVED, "click": Deed.CLICKED, "open": Deed.OPENED}
 _PREDICATES = {
-    Kind.TEXT: "is, is not, in, not in, contains, starts with, is known or is unknown",
-    Kind.NUMBER: "is, is not, <, <=, >, >=, in, not in, is known or is unknown",
+    Kind.TEXT: Words("is, is not, in, not in, contains, starts with, is known or is unknown"),
+    Kind.NUMBER: Words("is, is not, <, <=, >, >=, in, not in, is known or is unknown"),
 }
 
 

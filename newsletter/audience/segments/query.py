@@ -160,17 +160,23 @@ def _refuse_unknown(
 ) -> None:
     match simple:
         case Tagged(tag, column) if tag not in tags:
-            message = f'expected a tag that somebody had, found "{tag}"'
-            raise QueryError(message, column)
+            raise QueryError('expected a tag that somebody had, found "{tag}"', column, tag=tag)
         case Membership(_, OfList(slug, column)) | Activity(_, OfList(slug, column)):
             if slug not in lists:
                 known = ", ".join(sorted(lists)) or "none yet"
-                message = f'expected a list (there are: {known}), found "{slug}"'
-                raise QueryError(message, column)
+                raise QueryError(
+                    'expected a list (there are: {known}), found "{slug}"',
+                    column,
+                    known=known,
+                    slug=slug,
+                )
         case Activity(_, OfEdition(edition_id, column)):
             if session.get(Edition, edition_id) is None:
-                message = f"expected an edition's number, and there is no edition {edition_id}"
-                raise QueryError(message, column)
+                raise QueryError(
+                    "expected an edition's number, and there is no edition {edition}",
+                    column,
+                    edition=edition_id,
+                )
 
 
 def _begun(session: Session) -> dict[int, _Begun]:

@@ -59,7 +59,7 @@ def create_segment(
         .returning(Segment)
     )
     if made is None:
-        refuse("name", f"there is a segment called {name} already; choose another one")
+        refuse("name", "there is a segment called {name} already; choose another one", name=name)
     return made
 
 
@@ -84,7 +84,7 @@ def rename_segment(session: Session, name: str, to: str, *, now: datetime) -> Se
             segment.name, segment.changed_at = new, now
             session.flush()
     except IntegrityError:
-        refuse("name", f"there is a segment called {new} already; choose another one")
+        refuse("name", "there is a segment called {new} already; choose another one", new=new)
     session.execute(
         update(EditionSegment)
         .where(EditionSegment.segment_id == segment.id, EditionSegment.definition.is_(None))
@@ -101,8 +101,11 @@ def delete_segment(session: Session, name: str) -> None:
     users = editions_using(session, segment)
     if users:
         numbers = ", ".join(map(str, users))
-        message = f"The segment {name} is in use by what is not over yet: edition {numbers}."
-        raise StateError(message)
+        raise StateError(
+            "The segment {name} is in use by what is not over yet: edition {numbers}.",
+            name=name,
+            numbers=numbers,
+        )
     session.delete(segment)
     session.flush()
 
@@ -110,8 +113,9 @@ def delete_segment(session: Session, name: str) -> None:
 def segment_by_name(session: Session, name: str) -> Segment:
     found = session.scalar(select(Segment).where(Segment.name == name))
     if found is None:
-        message = f"There is no segment called {name!r}; see: newsletter segment list"
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "There is no segment called {name!r}; see: newsletter segment list", name=name
+        )
     return found
 
 

@@ -44,8 +44,7 @@ def press_send(scene: Scene) -> None:
     with ThreadPoolExecutor(10) as hands:
         accepted = sum(hands.map(lambda _: _is_accepted(scene.press_send), range(_PRESSES)))
     if accepted != 1:
-        message = f"Send was accepted {accepted} times."
-        raise NewsletterError(message)
+        raise NewsletterError("Send was accepted {accepted} times.", accepted=accepted)
     if scene.dice.random() < 0.5:
         scene.allowed.is_cancelled = True
         time.sleep(scene.dice.uniform(0, 1.0))
@@ -62,8 +61,7 @@ def meddle(scene: Scene) -> None:
     scene.send()
     scene.some_time_on()
     if _is_accepted(lambda: _revise(scene)):
-        message = "An edition under way was revised."
-        raise NewsletterError(message)
+        raise NewsletterError("An edition under way was revised.")
     with transaction(scene.rig.engine) as session:
         session.execute(update(MailingList).values(name="Another Name", sender_name="Nobody"))
     erased = scene.some_readers(_LEAVERS)

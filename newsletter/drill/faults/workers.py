@@ -161,8 +161,7 @@ def _successor(scene: Scene, name: str, killed: int | None) -> int:
     scene.until(lambda: scene.rig.child_process(name) not in (None, killed))
     child = scene.rig.child_process(name)
     if child is None:
-        message = f"{name} has no process to deliver any more"
-        raise NewsletterError(message)
+        raise NewsletterError("{name} has no process to deliver any more", name=name)
     return child
 
 

@@ -86,8 +86,7 @@ def show_attribute(call: Reader, key: KeyInPath) -> Response:
     with call.reading() as session:
         found = session.get(Attribute, key)
         if found is None:
-            message = f"There is no attribute {key}."
-            raise NotFoundError(message)
+            raise NotFoundError("There is no attribute {key}.", key=key)
         return one(_shown(found))
 
 

@@ -78,7 +78,9 @@ async def _read(request: Request) -> bytes:
 
 
 def _too_large() -> RefusedError:
-    return RefusedError(413, f"A request has at most {LARGEST_BODY // 1024} kB.")
+    return RefusedError(
+        413, "A request has at most {kilobytes} kB.", kilobytes=LARGEST_BODY // 1024
+    )
 
 
 def _require_json(request: Request) -> None:

@@ -223,8 +223,12 @@ def _allowed(request: Request, scopes: SecurityScopes) -> Caller:
     missing = [scope for scope in scopes.scopes if scope not in caller.scopes]
     if missing:
         challenge = f'Bearer error="insufficient_scope", scope="{" ".join(missing)}"'
-        detail = f"This key lacks the scope {missing[0]}."
-        raise RefusedError(403, detail, {"WWW-Authenticate": challenge})
+        raise RefusedError(
+            403,
+            "This key lacks the scope {missing}.",
+            {"WWW-Authenticate": challenge},
+            missing=missing[0],
+        )
     return caller
 
 

@@ -271,7 +271,7 @@ def _content(body: Written, before: DraftContent, now: datetime) -> DraftContent
     if body.text is not None:
         parsed = read_briefing(body.text.encode("utf-8", "replace"), today=now.date())
         if parsed.briefing is None:
-            raise RefusedError(422, f"text: {_lines(parsed.findings)}")
+            raise RefusedError(422, "text: {lines}", lines=_lines(parsed.findings))
         briefing, source, aside = parsed.briefing, body.text, parsed.set_aside
     return DraftContent(
         briefing=briefing,
@@ -288,11 +288,13 @@ def _lines(findings: tuple[Finding, ...]) -> str:
 
 
 def _late(draft: Draft) -> RefusedError:
-    message = (
-        f"{draft.changed_by} saved version {draft.version} since, and nothing of yours was saved. "
-        "Read the draft again and save on top of that."
+    return RefusedError(
+        409,
+        "{person} saved version {version} since, and nothing of yours was saved. "
+        "Read the draft again and save on top of that.",
+        person=draft.changed_by,
+        version=draft.version,
     )
-    return RefusedError(409, message)
 
 
 def edition_of(call: Call, session: Session, edition_id: int) -> Edition:

@@ -24,7 +24,7 @@ def require_kind(request: Request, kinds: Collection[str]) -> None:
     """Raises `RefusedError` for a body that says to be anything else."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in kinds:
-        raise RefusedError(415, f"Send the file as one of: {', '.join(kinds)}.")
+        raise RefusedError(415, "Send the file as one of: {kinds}.", kinds=", ".join(kinds))
 
 
 async def receive(parts: AsyncIterable[bytes], file: IO[bytes], *, most_bytes: int) -> bytes:
@@ -34,7 +34,9 @@ async def receive(parts: AsyncIterable[bytes], file: IO[bytes], *, most_bytes: i
     async for part in parts:
         size += len(part)
         if size > most_bytes:
-            raise RefusedError(413, f"A file has at most {most_bytes >> 20} MB.")
+            raise RefusedError(
+                413, "A file has at most {megabytes} MB.", megabytes=most_bytes >> 20
+            )
         digest.update(part)
         file.write(part)
     file.seek(0)

@@ -14,11 +14,12 @@ from newsletter.db import reading, transaction
 from newsletter.web.api.problems import RefusedError, away, problem
 from newsletter.web.api.rate import RETRY_SECONDS, KeyRate
 from newsletter.web.deps import DATABASE_AWAY, Deps
+from newsletter.words import Words
 
 DOCUMENT = "/openapi.json"
 _CALLER = "newsletter.caller"
-_NO_KEY = "Send an API key that is valid still, as: Authorization: Bearer nlk_…"
-_TOO_OFTEN = "This key asks too often. Try again in a moment."
+_NO_KEY = Words("Send an API key that is valid still, as: Authorization: Bearer nlk_…")
+_TOO_OFTEN = Words("This key asks too often. Try again in a moment.")
 
 
 @dataclass(frozen=True, slots=True)

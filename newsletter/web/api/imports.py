@@ -277,8 +277,9 @@ def _visible(call: Call, session: Session, import_id: int) -> tuple[Import, Mail
     """Raises `NotFoundError`, alike for none and for one into a list that the key is not for."""
     job = get_import(session, import_id)
     if not call.may_see(job.list_id):
-        message = f"There is no import {import_id} into the lists of this key."
-        raise NotFoundError(message)
+        raise NotFoundError(
+            "There is no import {number} into the lists of this key.", number=import_id
+        )
     return job, session.get_one(MailingList, job.list_id)
 
 

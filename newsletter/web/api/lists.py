@@ -337,5 +337,4 @@ def section_shown(row: ListSection) -> SectionShown:
 def _require_section(session: Session, mailing_list: MailingList, key: str) -> None:
     """Raises `NotFoundError`: in a path, what is no section's key leads nowhere."""
     if all(each.key != key for each in sections_of(session, mailing_list.id)):
-        message = f"{mailing_list.slug} has no section {key}."
-        raise NotFoundError(message)
+        raise NotFoundError("{slug} has no section {key}.", slug=mailing_list.slug, key=key)

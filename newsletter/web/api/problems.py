@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, get_args
@@ -29,7 +28,6 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 NOT_HERE = "There is no such thing here, or this key may not see it."
 
-_FIELD_AND_ADVICE = re.compile(r"([A-Za-z][^:\n]{0,79}): (.+)", re.DOTALL)
 _ATTRIBUTE = "attribute "
 
 
@@ -58,8 +56,15 @@ class Problem(BaseModel):
 class RefusedError(NewsletterError):
     """The request cannot be served, for a reason that only HTTP knows."""
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
+    def __init__(
+        self,
+        status: int,
+        words: str,
+        /,
+        headers: Mapping[str, str] | None = None,
+        **values: object,
+    ) -> None:
+        super().__init__(words, **values)
         self.status = status
         self.headers = headers
 
@@ -104,12 +109,11 @@ async def _query_error(_request: Request, error: Exception) -> Response:
 
 
 async def _input_error(request: Request, error: Exception) -> Response:
-    text = str(error)
-    found = _FIELD_AND_ADVICE.fullmatch(text)
-    pointer = _pointer(request, found[1]) if found else None
-    if found is None or pointer is None:
-        return problem(422, text)
-    return problem(422, text, errors=[FieldProblem(pointer=pointer, detail=found[2])])
+    assert isinstance(error, InputError)
+    pointer = _pointer(request, error.field) if error.field else None
+    if pointer is None:
+        return problem(422, str(error))
+    return problem(422, str(error), errors=[FieldProblem(pointer=pointer, detail=error.words)])
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:

@@ -201,7 +201,7 @@ def _reason(name: str | None) -> Reason | None:
         return Reason[name.upper()]
     except KeyError as error:
         known = ", ".join(each.name.lower() for each in Reason)
-        raise RefusedError(422, f"reason: write one of {known}") from error
+        raise RefusedError(422, "reason: write one of {known}", known=known) from error
 
 
 def _place(text: str | None) -> Place | None:

@@ -242,8 +242,9 @@ def unsubscribe_person(call: Writer, subscriber_id: SubscriberInPath, slug: Slug
         person = _visible(call, session, subscriber_id).person
         mailing_list = call.list_called(session, slug)
         if session.get(Subscription, (mailing_list.id, subscriber_id)) is None:
-            message = f"Subscriber {subscriber_id} is not on {slug}."
-            raise NotFoundError(message)
+            raise NotFoundError(
+                "Subscriber {number} is not on {slug}.", number=subscriber_id, slug=slug
+            )
         remove_from_list(session, person, mailing_list, origin=call.origin, now=call.now)
         return _after_change(call, session, subscriber_id)
 

@@ -21,6 +21,7 @@ from newsletter.models import ReplyClass, Route, SuppressionReason
 from newsletter.web.newsroom.edits import mistakes, typed_in
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 ASKED = ("since", "until", "reason", "reply_class", "route", "source")
 FIELDS = (*ASKED, "why")
@@ -47,7 +48,10 @@ def take_back(visit: Visit) -> Response:
     accident = _accident(visit, asked)
     lifted = undo_all(visit.deps.engine, accident, by=visit.by, why=why, now=visit.now)
     visit.audit("suppressions taken back", lifted=lifted, why=why, **asked)
-    notice = f"{lifted:,} addresses may be mailed again; complaints and people's own wishes stay."
+    notice = Words(
+        "{lifted:,} addresses may be mailed again; complaints and people's own wishes stay.",
+        lifted=lifted,
+    )
     return visit.go("/office/suppressions", notice)
 
 

@@ -33,7 +33,9 @@ from newsletter.audience.zones import zone_choices
 from newsletter.errors import ForbiddenError, InputError, NotFoundError
 from newsletter.models import Account
 from newsletter.web.newsroom.account_mail import post_account_notice
+from newsletter.web.newsroom.edits import by_field
 from newsletter.web.newsroom.next_page import next_page
+from newsletter.web.newsroom.pages import translated
 from newsletter.web.newsroom.passkey_forms import (
     ask_for_passkey,
     browser_of,
@@ -45,10 +47,11 @@ from newsletter.web.newsroom.passkey_forms import (
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.user_agents import browser_name
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 PAGE = "/account"
 QR_SCALE = 5
-SHOW_FIRST = "Show your second factor first."
+SHOW_FIRST = Words("Show your second factor first.")
 
 
 def account(visit: Visit) -> Response:
@@ -100,7 +103,11 @@ def change_password(visit: Visit) -> Response:
             error = mistake
     if refused is not None or error is not None:
         return visit.page(
-            "account/password.html", status=422, account=own, refused=refused, error=_said(error)
+            "account/password.html",
+            status=422,
+            account=own,
+            refused=refused,
+            error=error and translated(error.words),
         )
     visit.audit("password changed")
     post_account_notice(visit.session, own, "Your password was changed.", now=visit.now)
@@ -152,7 +159,7 @@ def confirm_app(visit: Visit) -> Response:
     if not second_factors.confirm_totp(visit.session, own, code, now=visit.now):
         return _app(visit, is_wrong=True)
     visit.audit("authenticator app added")
-    return _added(visit, own, "An authenticator app was added to your account.")
+    return _added(visit, own, Words("An authenticator app was added to your account."))
 
 
 def drop_app(visit: Visit) -> Response:
@@ -195,7 +202,9 @@ def add_passkey(visit: Visit) -> Response:
         now=visit.now,
     )
     visit.audit("passkey added", added.name)
-    return _added(visit, own, f"The passkey “{added.name}” was added to your account.")
+    return _added(
+        visit, own, Words("The passkey “{name}” was added to your account.", name=added.name)
+    )
 
 
 def remove_passkey(visit: Visit) -> Response:
@@ -204,15 +213,14 @@ def remove_passkey(visit: Visit) -> Response:
     gone = drop_passkey(visit.session, own, visit.number("id"))
     visit.audit("passkey removed", gone.name)
     _tell(visit, own, f"The passkey “{gone.name}” of your account was removed.")
-    return visit.go(SET_UP_SECOND, f"“{gone.name}” signs nobody in any more.")
+    return visit.go(SET_UP_SECOND, "“{name}” signs nobody in any more.", name=gone.name)
 
 
 def end_one(visit: Visit) -> Response:
     number = visit.number("id")
     account_id = visit.identity.account_id
     if number not in {each.id for each in sessions_of(visit.session, account_id, now=visit.now)}:
-        message = "that browser is signed out already"
-        raise NotFoundError(message)
+        raise NotFoundError("that browser is signed out already")
     end_session(visit.session, number)
     visit.audit("signed out", which="one browser")
     return visit.go(PAGE, "That browser is signed out.")
@@ -264,7 +272,7 @@ def _account(visit: Visit, given: dict[str, str], error: InputError | None = Non
         status=200 if error is None else 422,
         account=own,
         given=given,
-        errors={} if error is None else {str(error).partition(":")[0]: _said(error)},
+        errors=by_field(error),
         zones=[(zone, zone) for zone in sorted({*zone_choices(), own.time_zone})],
         roles=[(names[each], role) for each, role in (rights.list_roles or {}).items()],
         is_with_second_factor=has_second_factor(visit.session, own),
@@ -288,7 +296,7 @@ def _app(visit: Visit, *, is_wrong: bool = False) -> Response:
     )
 
 
-def _added(visit: Visit, own: Account, what: str) -> Response:
+def _added(visit: Visit, own: Account, what: Words) -> Response:
     """Whoever had to set one up is signed in for good now; the first factor comes with codes."""
     _tell(visit, own, what)
     is_first = second_factors.recovery_codes_left(visit.session, own.id) == 0
@@ -337,8 +345,7 @@ def _sets_up(visit: Visit) -> bool:
 def _refuse_when_confirmed(own: Account) -> None:
     """The seed is shown only until the app has it."""
     if own.totp_since is not None:
-        message = "the app is set up already; its key is not shown again"
-        raise NotFoundError(message)
+        raise NotFoundError("the app is set up already; its key is not shown again")
 
 
 def _tell(visit: Visit, own: Account, what: str) -> None:
@@ -347,10 +354,6 @@ def _tell(visit: Visit, own: Account, what: str) -> None:
 
 def _own(visit: Visit) -> Account:
     return visit.session.get_one(Account, visit.identity.account_id)
-
-
-def _said(error: InputError | None) -> str | None:
-    return None if error is None else str(error).partition(": ")[2] or str(error)
 
 
 SCREENS = (

@@ -28,17 +28,19 @@ from newsletter.web.newsroom.account_mail import (
     post_account_notice,
     post_password_reset,
 )
+from newsletter.web.newsroom.pages import said, translated
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 PAGE = "/office/accounts"
 WORDS = {
-    Role.VIEWER: "sees everything and changes nothing",
-    Role.WRITER: "writes drafts, and cannot send",
-    Role.EDITOR: "approves, schedules and sends",
-    Role.ADMIN: "manages lists, readers and access",
+    Role.VIEWER: Words("sees everything and changes nothing"),
+    Role.WRITER: Words("writes drafts, and cannot send"),
+    Role.EDITOR: Words("approves, schedules and sends"),
+    Role.ADMIN: Words("manages lists, readers and access"),
 }
-NOT_YOURSELF = "You cannot do that to yourself; ask another admin."
+NOT_YOURSELF = Words("You cannot do that to yourself; ask another admin.")
 
 
 def accounts(visit: Visit) -> Response:
@@ -81,7 +83,7 @@ def send_invitation(visit: Visit) -> Response:
         visit.session, account, by=visit.by, settings=visit.settings, now=visit.now
     )
     visit.audit("account invited", account.email, rights=_rights_as_json(rights))
-    return visit.go(PAGE, f"An invitation is on its way to {account.email}.")
+    return visit.go(PAGE, "An invitation is on its way to {email}.", email=account.email)
 
 
 def account(visit: Visit) -> Response:
@@ -106,29 +108,28 @@ def change(visit: Visit) -> Response:
         before=_rights_as_json(before),
         after=_rights_as_json(after),
     )
-    return visit.go(PAGE, f"{found.name} has other rights now, and has to sign in again.")
+    return visit.go(PAGE, "{name} has other rights now, and has to sign in again.", name=found.name)
 
 
 def disable(visit: Visit) -> Response:
     found = _others(visit)
     disable_account(visit.session, found.id, now=visit.now)
     visit.audit("account disabled", found.email)
-    return visit.go(PAGE, f"{found.name} is shut out.")
+    return visit.go(PAGE, "{name} is shut out.", name=found.name)
 
 
 def enable(visit: Visit) -> Response:
     found = _others(visit)
     enable_account(visit.session, found.id)
     visit.audit("account enabled", found.email)
-    return visit.go(_url(found), f"{found.name} may sign in again.")
+    return visit.go(_url(found), "{name} may sign in again.", name=found.name)
 
 
 def mail_again(visit: Visit) -> Response:
     """An invitation to who has not joined yet, a link to a new password to who has."""
     found = _others(visit)
     if found.disabled_at is not None:
-        message = f"{found.name} is shut out; let them in first"
-        raise StateError(message)
+        raise StateError("{name} is shut out; let them in first", name=found.name)
     settings, now = visit.settings, visit.now
     if found.joined_at is None:
         post_account_invitation(visit.session, found, by=visit.by, settings=settings, now=now)
@@ -137,7 +138,7 @@ def mail_again(visit: Visit) -> Response:
         post_password_reset(visit.session, found, settings=settings, now=now)
         what = "password reset sent"
     visit.audit(what, found.email)
-    return visit.go(_url(found), f"A link is on its way to {found.email}.")
+    return visit.go(_url(found), "A link is on its way to {email}.", email=found.email)
 
 
 def drop_factors(visit: Visit) -> Response:
@@ -147,7 +148,7 @@ def drop_factors(visit: Visit) -> Response:
     visit.audit("second factors removed", found.email)
     told = f"{visit.by} removed the second factors of your account."
     post_account_notice(visit.session, found, told, now=visit.now)
-    return visit.go(_url(found), f"{found.name} signs in with the password alone now.")
+    return visit.go(_url(found), "{name} signs in with the password alone now.", name=found.name)
 
 
 def _invite(
@@ -188,7 +189,7 @@ def _choices(visit: Visit, rights: Rights) -> dict[str, Any]:
             (each.id, each.name, own[each.id].value if each.id in own else "")
             for each in all_lists(visit.session)
         ],
-        "list_roles": [("", "no access"), *((role.value, role.value) for role in Role)],
+        "list_roles": [("", Words("no access")), *((role.value, role.value) for role in Role)],
     }
 
 
@@ -209,8 +210,7 @@ def _role(text: str) -> Role:
     try:
         return Role(text)
     except ValueError as error:
-        message = "role: choose one of viewer, writer, editor and admin"
-        raise InputError(message) from error
+        raise InputError("choose one of viewer, writer, editor and admin", field="role") from error
 
 
 def _account_of(visit: Visit) -> Account:
@@ -230,8 +230,11 @@ def _others(visit: Visit) -> Account:
 def _rights_in_words(visit: Visit, found: Account, names: Mapping[int, str]) -> str:
     rights = rights_of(visit.session, found)
     if rights.list_roles is None:
-        return f"{rights.role} of every list"
-    return ", ".join(f"{role} of {names[each]}" for each, role in rights.list_roles.items())
+        return Words("{role} of every list", role=rights.role)
+    return ", ".join(
+        translated(Words("{role} of {list}", role=role, list=names[each]))
+        for each, role in rights.list_roles.items()
+    )
 
 
 def _rights_as_json(rights: Rights) -> object:
@@ -251,12 +254,9 @@ def _url(found: Account) -> str:
 def _errors(error: InputError | None) -> dict[str, str]:
     if error is None:
         return {}
-    place, colon, said = str(error).partition(": ")
-    return (
-        {place: said}
-        if colon and place in {"e-mail", "name", "lists", "role"}
-        else {"e-mail": str(error)}
-    )
+    if error.field in {"e-mail", "name", "lists", "role"}:
+        return {error.field: translated(error.words)}
+    return {"e-mail": said(error)}
 
 
 SCREENS = (

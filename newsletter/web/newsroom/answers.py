@@ -10,8 +10,9 @@ from newsletter.plan.drafts import Conflict, Saved
 from newsletter.web.newsroom.cookies import Undo
 from newsletter.web.newsroom.desk import CARDS, Desk, Typed, desk_of
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
-VOIDED = "The approval or review that this edition had is void: its content has changed."
+VOIDED = Words("The approval or review that this edition had is void: its content has changed.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Told:
     """What was done, with a way back; `anchor` is the part of the page that it was done to."""
 
     anchor: str = ""
-    words: str | None = None
+    words: Words | None = None
     undo: Mapping[str, str] | None = None
     """The fields of the form that takes it back."""
 
@@ -28,8 +29,7 @@ def based_on(visit: Visit) -> int:
     """The version that the form was shown with. Raises `InputError` for a form without one."""
     version = visit.form.number("version")
     if version is None:
-        message = "The form does not say which version it is of. Reload the page."
-        raise InputError(message)
+        raise InputError("The form does not say which version it is of. Reload the page.")
     return version
 
 

@@ -10,8 +10,11 @@ from newsletter.accounts.scopes import ACROSS_LISTS, Scope
 from newsletter.audience.lists import all_lists
 from newsletter.errors import InputError
 from newsletter.models import ApiKey
+from newsletter.web.newsroom.edits import by_field
+from newsletter.web.newsroom.pages import translated
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 PAGE = "/office/api-keys"
 DAYS = (30, 90, 365, 730)
@@ -59,7 +62,7 @@ def revoke(visit: Visit) -> Response:
     visit.require(Role.ADMIN, ())
     row = revoke_api_key(visit.session, str(visit.path["prefix"]), now=visit.now)
     visit.audit("API key revoked", f"{row.name} ({row.prefix})")
-    return visit.go(PAGE, f"“{row.name}” lets nobody in any more.")
+    return visit.go(PAGE, "“{name}” lets nobody in any more.", name=row.name)
 
 
 def _form(visit: Visit, error: InputError | None = None) -> Response:
@@ -68,7 +71,6 @@ def _form(visit: Visit, error: InputError | None = None) -> Response:
     for scope in Scope:
         resource, _, action = scope.value.partition(":")
         resources.setdefault(resource, []).append((scope.value, action))
-    place, _, said = str(error or "").partition(": ")
     return visit.page(
         "office/new_api_key.html",
         status=200 if error is None else 422,
@@ -79,9 +81,9 @@ def _form(visit: Visit, error: InputError | None = None) -> Response:
         reach=chosen.get("reach", "every"),
         lists=[(each.id, each.name) for each in all_lists(visit.session)],
         list_ids=chosen.every("list"),
-        days=[(each, f"{each} days") for each in DAYS],
+        days=[(each, Words("{count} days", count=each)) for each in DAYS],
         chosen_days=chosen.number("days") or USUAL_DAYS,
-        errors={place: said} if error is not None else {},
+        errors=by_field(error),
     )
 
 
@@ -89,8 +91,7 @@ def _read_scopes(visit: Visit) -> list[Scope]:
     known = {scope.value: scope for scope in Scope}
     scopes = [known[each] for each in visit.form.every("scope") if each in known]
     if not scopes:
-        message = "scope: choose at least one thing that the key may do"
-        raise InputError(message)
+        raise InputError("choose at least one thing that the key may do", field="scope")
     return scopes
 
 
@@ -100,30 +101,30 @@ def _read_lists(visit: Visit) -> list[int] | None:
     chosen = set(visit.form.every("list"))
     list_ids = [each.id for each in all_lists(visit.session) if str(each.id) in chosen]
     if not list_ids:
-        message = "lists: choose at least one, or every list"
-        raise InputError(message)
+        raise InputError("choose at least one, or every list", field="lists")
     return list_ids
 
 
 def _read_days(visit: Visit) -> int:
     days = visit.form.number("days")
     if days not in DAYS:
-        message = "days: choose how long the key is good"
-        raise InputError(message)
+        raise InputError("choose how long the key is good", field="days")
     return days
 
 
 def _standing(row: ApiKey, visit: Visit) -> str | None:
     """Why it lets nobody in; None: it does."""
     if row.revoked_at is not None:
-        return "revoked"
-    return "expired" if row.expires_at <= visit.now else None
+        return Words("revoked")
+    return Words("expired") if row.expires_at <= visit.now else None
 
 
 def _lists(row: ApiKey, names: dict[int, str]) -> str:
     if not row.is_narrowed:
-        return "every list"
-    return ", ".join(names.get(each, "a list that is gone") for each in row.list_ids)
+        return Words("every list")
+    return ", ".join(
+        names.get(each, translated(Words("a list that is gone"))) for each in row.list_ids
+    )
 
 
 SCREENS = (

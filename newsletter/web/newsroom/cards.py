@@ -22,6 +22,7 @@ from newsletter.web.newsroom.answers import Told, answer, based_on
 from newsletter.web.newsroom.desk import CARDS, TEXT
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 NEW_SECTION = "New section"
 
@@ -36,8 +37,7 @@ def save_cards(visit: Visit) -> Response:
     edition = visit.edition(Role.WRITER)
     do = visit.form.get("do")
     if do not in EDITS:
-        message = "The form does not say what to do. Reload the page and try again."
-        raise InputError(message)
+        raise InputError("The form does not say what to do. Reload the page and try again.")
     draft = draft_of(visit.session, edition.id)
     version = based_on(visit)
     edit = EDITS[do](visit, draft.content)
@@ -131,8 +131,8 @@ def _move_section(step: int) -> "Do":
 def _remove_section(visit: Visit, content: DraftContent) -> Edit:
     index = _index(visit, "section")
     removed = editing.remove_section(content, index)
-    name = content.briefing.sections[index].name or "without a name"
-    words = f"The section “{name}” is deleted, with its stories."
+    name = content.briefing.sections[index].name or Words("without a name")
+    words = Words("The section “{name}” is deleted, with its stories.", name=name)
     return Edit(
         removed, Told("aside", words, {"do": "put-back", "aside": "0", "section": f"{index}"})
     )
@@ -188,9 +188,9 @@ def _move_story_to(visit: Visit, content: DraftContent) -> Edit:
 def _remove_story(visit: Visit, content: DraftContent) -> Edit:
     number = _index(visit, "story")
     spot = editing.spot_of(content.briefing, number)
-    headline = editing.story_at(content.briefing, number).headline or "without a headline"
+    headline = editing.story_at(content.briefing, number).headline or Words("without a headline")
     undo = {"do": "put-back", "aside": "0", "section": f"{spot.section}", "place": f"{spot.place}"}
-    words = f"The story “{headline[:80]}” is deleted."
+    words = Words("The story “{headline}” is deleted.", headline=headline[:80])
     return Edit(editing.remove_story(content, number), Told("cards", words, undo))
 
 
@@ -203,7 +203,7 @@ def _put_back(visit: Visit, content: DraftContent) -> Edit:
     last = sum(1 for _ in content.briefing.stories)
     story = visit.form.number("story") or last
     put = editing.put_back(content, _index(visit, "aside"), at=at, story=story)
-    return Edit(put, Told("cards", "It is back in the briefing."))
+    return Edit(put, Told("cards", Words("It is back in the briefing.")))
 
 
 def _drop_aside(visit: Visit, content: DraftContent) -> Edit:
@@ -218,7 +218,7 @@ def _set_text_aside(visit: Visit, content: DraftContent) -> Edit:
         return Edit(content)
     aside = (SetAside(content.unread_text, 0), *content.set_aside)
     kept = replace(content, unread_text=None, set_aside=aside)
-    return Edit(kept, Told("cards", "The text is set aside. You find it below the stories."))
+    return Edit(kept, Told("cards", Words("The text is set aside. You find it below the stories.")))
 
 
 Do = Callable[[Visit, DraftContent], Edit]
@@ -259,8 +259,7 @@ def _anchor(briefing: Briefing, spot: Spot) -> str:
 def _index(visit: Visit, name: str) -> int:
     number = visit.form.number(name)
     if number is None:
-        message = "The form does not say which one is meant. Reload the page and try again."
-        raise InputError(message)
+        raise InputError("The form does not say which one is meant. Reload the page and try again.")
     return number
 
 
@@ -268,8 +267,7 @@ def _rows(visit: Visit, *names: str) -> list[tuple[str, ...]]:
     """Fields that stand beside each other in each row of a form."""
     columns = [visit.form.every(name) for name in names]
     if len({len(column) for column in columns}) > 1:
-        message = "The form came in parts. Reload the page and try again."
-        raise InputError(message)
+        raise InputError("The form came in parts. Reload the page and try again.")
     return list(zip(*columns, strict=True))
 
 
@@ -279,16 +277,16 @@ def _date(written: str) -> datetime.date | None:
     try:
         return datetime.date.fromisoformat(written)
     except ValueError as error:
-        message = f"“{written}” is no date. Write it as 2026-11-20."
-        raise InputError(message) from error
+        raise InputError(
+            "“{written}” is no date. Write it as 2026-11-20.", written=written
+        ) from error
 
 
 def _address(written: str) -> str | None:
     if not written:
         return None
     if not is_web_address(written):
-        message = f"“{written}” is no web address. Begin it with https://."
-        raise InputError(message)
+        raise InputError("“{written}” is no web address. Begin it with https://.", written=written)
     return written
 
 
@@ -308,8 +306,7 @@ def _new_image(visit: Visit) -> Iterator[Image]:
     if upload is None and not src:
         return
     if not alt:
-        message = "Say in a few words what the image shows, for readers who do not see it."
-        raise InputError(message)
+        raise InputError("Say in a few words what the image shows, for readers who do not see it.")
     if upload is None:
         yield Image(_address(src) or "", alt)
         return

@@ -16,6 +16,7 @@ from newsletter.errors import InputError
 from newsletter.plan.approval import check_edition, let_errors_pass
 from newsletter.plan.drafts import cut_revision
 from newsletter.web.newsroom.cookies import Undo
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 from newsletter.web.newsroom.way import Way, edition_page, way_of
@@ -72,7 +73,7 @@ def override(visit: Visit) -> Response:
             now=visit.now,
         )
     except InputError as error:
-        return _page(way, reason=reason, mistake=str(error), status=422)
+        return _page(way, reason=reason, mistake=said(error), status=422)
     visit.audit(
         "errors let pass",
         str(way.edition.id),

@@ -42,8 +42,7 @@ def save_file(visit: Visit) -> Response:
     """The text of an uploaded file in place of the draft's."""
     upload = visit.form.files.get("file")
     if upload is None:
-        message = "Choose a file first: a text of a briefing, as .txt or .md."
-        raise InputError(message)
+        raise InputError("Choose a file first: a text of a briefing, as .txt or .md.")
     text = read_text(upload.file.read(MAX_BYTES + 1))
     return _save_text(visit, text)
 
@@ -51,8 +50,10 @@ def save_file(visit: Visit) -> Response:
 def read_text(raw: bytes) -> str:
     """Raises `InputError` for what is no text, or too long a one."""
     if len(raw) > MAX_BYTES:
-        message = f"The file is larger than {MAX_BYTES // 1024} KB; a briefing has a few pages."
-        raise InputError(message)
+        raise InputError(
+            "The file is larger than {kilobytes} KB; a briefing has a few pages.",
+            kilobytes=MAX_BYTES // 1024,
+        )
     findings = Findings()
     text = decode(raw, findings)
     if text is None:
@@ -65,8 +66,7 @@ def paste(visit: Visit) -> Response:
     visit.edition(Role.WRITER)
     pasted = visit.form.document
     if not isinstance(pasted, dict) or not isinstance(pasted.get("html"), str):
-        message = "There is nothing to paste."
-        raise InputError(message)
+        raise InputError("There is nothing to paste.")
     levels = FORMATTED_LEVELS if pasted.get("formatted") is True else MARKDOWN_LEVELS
     return JSONResponse({"text": text_of_html(pasted["html"], levels=levels)})
 
@@ -74,7 +74,7 @@ def paste(visit: Visit) -> Response:
 def letter(visit: Visit) -> Response:
     desk = desk_of(visit, CARDS)
     page = desk.letter
-    if not page:
+    if desk.trouble is not None:
         raise StateError(desk.trouble)
     headers = {"Content-Security-Policy": _POLICY, "Referrer-Policy": "no-referrer"}
     return HTMLResponse(page, headers=headers)

@@ -16,6 +16,7 @@ from newsletter.plan.correcting import (
 from newsletter.plan.drafts import cut_revision
 from newsletter.plan.editions import draft_content_of, has_correction
 from newsletter.report.sending import people_to_correct
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 from newsletter.web.newsroom.way import Way, edition_page, way_of
@@ -41,7 +42,7 @@ def note(visit: Visit) -> Response:
                 now=visit.now,
             )
     except InputError as error:
-        return _page(_out(visit, Role.WRITER), mistake=str(error), status=422)
+        return _page(_out(visit, Role.WRITER), mistake=said(error), status=422)
     visit.audit("correction noted", str(way.edition.id), revision=way.edition.revision)
     if has_correction(way.edition):
         return visit.go(f"{way.url}/review#approve", "Noted. Now it has to be approved.")
@@ -69,11 +70,11 @@ def _out(visit: Visit, role: Role) -> Way:
     """Raises `StateError` for an edition that can simply be changed, or is cancelled."""
     way = way_of(visit, role)
     if not way.is_out:
-        message = (
-            f"Edition {way.edition.id} is {way.edition.state.words}; "
-            "only what is being sent, or was, is corrected."
+        raise StateError(
+            "Edition {edition} is {state}; only what is being sent, or was, is corrected.",
+            edition=way.edition.id,
+            state=way.edition.state.words,
         )
-        raise StateError(message)
     return way
 
 

@@ -24,6 +24,7 @@ from newsletter.render.preview import Persona, preview_html
 from newsletter.web.newsroom.pages import rendered
 from newsletter.web.newsroom.visit import Visit
 from newsletter.web.newsroom.way import Way, way_of
+from newsletter.words import Words
 
 TEXT, CARDS = "text", "cards"
 
@@ -67,7 +68,7 @@ class Desk:
     mode: str
     typed: Typed | None = None
     """None: nobody has just typed, and the text is the draft's."""
-    trouble: str = ""
+    trouble: Words | None = None
     """Why there is no letter, once one was asked for."""
 
     @property
@@ -112,7 +113,7 @@ class Desk:
                 now=self.visit.now,
             )
         except (InputError, RenderError) as error:
-            self.trouble = str(error)
+            self.trouble = error.words
             return None
 
     @cached_property

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 
 from newsletter.errors import InputError
 from newsletter.web.newsroom.forms import Form
+from newsletter.web.newsroom.pages import said, translated
 
 WAS = "was-"
 
@@ -34,8 +35,16 @@ def shown_before(form: Form, names: Collection[str]) -> dict[str, str]:
 
 def mistakes(error: InputError, names: Collection[str]) -> Mapping[str, str]:
     """The advice by the field that it is about; by the empty name what is about no field of these."""
-    field, _, advice = str(error).partition(": ")
-    name = field.lower().replace(" ", "_").replace("-", "_")
-    if name not in names or not advice:
-        return {"": str(error)}
-    return {name: f"{advice[:1].upper()}{advice[1:].rstrip('.')}."}
+    name = (error.field or "").lower().replace(" ", "_").replace("-", "_")
+    return {name: sentence(error)} if name in names else {"": said(error)}
+
+
+def by_field(error: InputError | None) -> dict[str, str]:
+    """The advice by the name of its field, as the error has it; without a name where it has none."""
+    return {} if error is None else {error.field or "": translated(error.words)}
+
+
+def sentence(error: InputError) -> str:
+    """The advice as it stands below its field."""
+    advice = translated(error.words)
+    return f"{advice[:1].upper()}{advice[1:].rstrip('.')}."

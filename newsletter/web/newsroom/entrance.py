@@ -29,8 +29,10 @@ from newsletter.errors import (
 from newsletter.web.deps import Deps, deps_of
 from newsletter.web.newsroom import cookies, csrf
 from newsletter.web.newsroom.forms import Form, read_posted
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import LARGEST_FORM, Answers, Screen
 from newsletter.web.newsroom.visit import NOT_ALLOWED, Visit
+from newsletter.words import Words
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -44,7 +46,7 @@ HEADERS = {
 }
 SIGN_IN = "/sign-in"
 CONFIRM = "/account/confirm"
-NOT_MEANT = (
+NOT_MEANT = Words(
     "This form is too old, or was sent from somewhere else. Go back, reload the page and try again."
 )
 
@@ -180,7 +182,7 @@ def _mistake(visit: Visit, error: NewsletterError) -> Response:
         logger.error("page failed", extra={"error": type(error).__name__, "text": str(error)})
     template = "_mistake.html" if visit.is_part else "mistake.html"
     title = HTTPStatus(status).phrase
-    return visit.page(template, status=status, title=title, text=str(error), status_code=status)
+    return visit.page(template, status=status, title=title, text=said(error), status_code=status)
 
 
 def _elsewhere(request: Request, url: str) -> Response:

@@ -13,6 +13,7 @@ from newsletter.audience.segments.saved import list_segments, segment_by_name
 from newsletter.errors import InputError
 from newsletter.models import MailingList, SubscriptionStatus
 from newsletter.web.newsroom.forms import Form
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 
@@ -50,7 +51,7 @@ def count(visit: Visit) -> Response:
     try:
         people = count_people(visit.session, _wanted(visit, asked).audience)
     except InputError as error:
-        return visit.page("office/_export_count.html", people=None, why=str(error))
+        return visit.page("office/_export_count.html", people=None, why=said(error))
     return visit.page("office/_export_count.html", people=people, why="")
 
 
@@ -60,10 +61,9 @@ def download(visit: Visit) -> Response:
     try:
         wanted = _wanted(visit, visit.form)
         if kind not in MEDIA_TYPES:
-            message = "Choose what the file is for."
-            raise InputError(message)
+            raise InputError("Choose what the file is for.")
     except InputError as error:
-        return _page(visit, str(error))
+        return _page(visit, said(error))
     visit.audit(
         "people exported",
         wanted.name,
@@ -96,11 +96,9 @@ def _wanted(visit: Visit, form: Form) -> _Wanted:
     slug, segment, status = form.get("list"), form.get("segment"), form.get("status")
     mailing_list = next((each for each in visit.lists(Role.ADMIN) if each.slug == slug), None)
     if mailing_list is None and (slug or not segment):
-        message = "Choose a list, a segment, or both."
-        raise InputError(message)
+        raise InputError("Choose a list, a segment, or both.")
     if status and (mailing_list is None or status not in STATUSES):
-        message = "Choose the list that people have this status on."
-        raise InputError(message)
+        raise InputError("Choose the list that people have this status on.")
     people = None
     if segment:
         # What it asks of people may be about any list.

@@ -64,8 +64,7 @@ def page(
 def require_basis(visit: Visit) -> None:
     """Raises `InputError` where nobody has said by what right these people are written to (T-32)."""
     if visit.form.get("basis") not in list(LegalBasis):
-        message = "basis: say why these people may be written to"
-        raise InputError(message)
+        raise InputError("say why these people may be written to", field="basis")
 
 
 def plan_of(visit: Visit) -> ImportPlan:

@@ -34,8 +34,10 @@ from newsletter.db import reading
 from newsletter.errors import InputError
 from newsletter.models import Import, ImportState, MailingList
 from newsletter.web.newsroom import import_plan
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import LARGEST_FORM, Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 PAGE = 30
 PROBLEMS_SHOWN = 100
@@ -59,7 +61,7 @@ def receive(visit: Visit) -> Response:
             (each for each in _own_lists(visit, session) if each.slug == wanted), None
         )
     if upload is None or mailing_list is None:
-        return _index(visit, chosen=wanted, wrong="Choose a list, and a file to import.")
+        return _index(visit, chosen=wanted, wrong=Words("Choose a list, and a file to import."))
     try:
         made = [
             receive_file(
@@ -73,11 +75,13 @@ def receive(visit: Visit) -> Response:
             for name, parts in _files(upload.file, upload.filename or "file")
         ]
     except InputError as error:
-        return _index(visit, chosen=wanted, wrong=str(error))
+        return _index(visit, chosen=wanted, wrong=said(error))
     for import_id in made:
         visit.audit("import file received", f"import {import_id}", list_id=mailing_list.id)
     if len(made) > 1:
-        notice = f"The ZIP has {len(made)} files. Open each, and say who is in it."
+        notice = Words(
+            "The ZIP has {count} files. Open each, and say who is in it.", count=len(made)
+        )
         return visit.go("/office/imports", notice)
     return visit.go(f"/office/imports/{made[0]}")
 
@@ -141,8 +145,10 @@ def cancel(visit: Visit) -> Response:
         cancel_import(visit.deps.engine, job.id, now=visit.now)
     visit.audit("import cancelled", f"import {job.id}", list_id=job.list_id)
     if job.started_at is None or job.is_dry_run:
-        return visit.go("/office/imports", f"{job.file_name} is not imported, and not kept.")
-    notice = "The import is stopped. What came in stays, until you undo it."
+        return visit.go(
+            "/office/imports", "{file} is not imported, and not kept.", file=job.file_name
+        )
+    notice = Words("The import is stopped. What came in stays, until you undo it.")
     return visit.go(f"/office/imports/{job.id}", notice)
 
 

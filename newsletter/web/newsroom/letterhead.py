@@ -18,9 +18,11 @@ from newsletter.render import palette
 from newsletter.render.masthead import Masthead
 from newsletter.render.specimen import specimen_page
 from newsletter.render.theme import Theme, theme_of
-from newsletter.web.newsroom.list_form import DRESS, list_of, read, said_of_approved
+from newsletter.web.newsroom.list_form import DRESS, list_of, read, telling_of_approved
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 # The frame holds a letter: its styles stand in it, and nothing in it runs or is fetched elsewhere.
 FRAME_POLICY = (
@@ -77,18 +79,21 @@ def take_logo(visit: Visit) -> Response:
     file = f"{media.key}.{media.extension}"
     set_logo(visit.session, mailing_list.slug, file, width=media.width, height=media.height)
     visit.audit("list logo changed", mailing_list.slug, list_id=mailing_list.id, file=file)
-    notice = "The logo stands in the masthead now." + said_of_approved(visit, mailing_list)
-    return visit.go(f"/office/lists/{mailing_list.slug}/edit", notice)
+    notice = Words("The logo stands in the masthead now.")
+    return _to_form(visit, mailing_list, notice)
 
 
 def drop_logo(visit: Visit) -> Response:
     mailing_list = list_of(visit, Role.ADMIN)
     set_logo(visit.session, mailing_list.slug, None)
     visit.audit("list logo removed", mailing_list.slug, list_id=mailing_list.id)
-    notice = "The list's name stands in the masthead again."
-    return visit.go(
-        f"/office/lists/{mailing_list.slug}/edit", notice + said_of_approved(visit, mailing_list)
-    )
+    notice = Words("The list's name stands in the masthead again.")
+    return _to_form(visit, mailing_list, notice)
+
+
+def _to_form(visit: Visit, mailing_list: MailingList, notice: Words) -> Response:
+    notice = telling_of_approved(visit, mailing_list, notice)
+    return visit.go(f"/office/lists/{mailing_list.slug}/edit", notice)
 
 
 def letterhead_of(visit: Visit, values: Mapping[str, str], slug: str) -> dict[str, Any]:
@@ -97,7 +102,7 @@ def letterhead_of(visit: Visit, values: Mapping[str, str], slug: str) -> dict[st
         theme = _theme_typed(values, _worn(visit, slug))
         accent = str(read_list_fields({"accent": values["accent"]})["accent"])
     except InputError as error:
-        return {"specimen": None, "mistaken": str(error), "by_day": None, "by_night": None}
+        return {"specimen": None, "mistaken": said(error), "by_day": None, "by_night": None}
     asked = {name: values[name] for name in DRESS} | {"slug": slug, "accent": accent}
     return {
         "specimen": asked,

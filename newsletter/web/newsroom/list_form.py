@@ -11,6 +11,7 @@ from newsletter.errors import NotFoundError
 from newsletter.models import Archive, Font, MailingList, OnUncertain, OptIn, Tracking
 from newsletter.plan.mastheads import approved_before_change
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.words import Words
 
 Choice = OptIn | Tracking | OnUncertain | Archive | Font
 
@@ -79,7 +80,7 @@ def _choice(name: str, kind: type[Choice], text: str) -> Choice:
     try:
         return kind(text)
     except ValueError:
-        refuse(name.replace("_", " "), f"choose one of: {', '.join(kind)}")
+        refuse(name.replace("_", " "), "choose one of: {known}", known=", ".join(kind))
 
 
 def _number(name: str, text: str) -> int | None:
@@ -90,14 +91,22 @@ def _number(name: str, text: str) -> int | None:
     return int(text[:9])
 
 
-def said_of_approved(visit: Visit, mailing_list: MailingList) -> str:
+def telling_of_approved(visit: Visit, mailing_list: MailingList, notice: Words) -> Words:
+    """The notice, and which editions keep the dress that they were approved in."""
     numbers = approved_before_change(visit.session, mailing_list.id)
-    if not numbers:
-        return ""
-    one = len(numbers) == 1
     named = ", ".join(map(str, numbers))
-    return (
-        f" Edition{'' if one else 's'} {named} {'goes' if one else 'go'} out as approved; to send "
-        f"{'it' if one else 'them'} in the new dress, change {'it' if one else 'them'} and have "
-        f"{'it' if one else 'them'} approved again."
-    )
+    match len(numbers):
+        case 0:
+            return notice
+        case 1:
+            return notice.then(
+                "Edition {number} goes out as approved; to send it in the new dress, change it "
+                "and have it approved again.",
+                number=named,
+            )
+        case _:
+            return notice.then(
+                "Editions {numbers} go out as approved; to send them in the new dress, change "
+                "them and have them approved again.",
+                numbers=named,
+            )

@@ -19,6 +19,7 @@ from newsletter.web.newsroom.edits import mistakes, typed_in
 from newsletter.web.newsroom.list_form import list_of
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 
 def show_sections(visit: Visit) -> Response:
@@ -40,7 +41,7 @@ def make_section(visit: Visit) -> Response:
     except InputError as error:
         return _sections_page(visit, mailing_list, mistakes(error, ("key", "name", "aliases")))
     visit.audit("section added", mailing_list.slug, section=key, name=name)
-    return _to_sections(visit, mailing_list, f"The section “{name}” is there.")
+    return _to_sections(visit, mailing_list, Words("The section “{name}” is there.", name=name))
 
 
 def change_section(visit: Visit) -> Response:
@@ -50,7 +51,7 @@ def change_section(visit: Visit) -> Response:
     )
     edited = edit_section(visit.session, mailing_list, visit.path["key"], changes)
     visit.audit("section changed", mailing_list.slug, section=edited.key, **changes)
-    return _to_sections(visit, mailing_list, f"“{edited.name}” is saved.")
+    return _to_sections(visit, mailing_list, Words("“{name}” is saved.", name=edited.name))
 
 
 def move_section(visit: Visit) -> Response:
@@ -60,14 +61,20 @@ def move_section(visit: Visit) -> Response:
         refuse("position", "write its place among the sections, from 1")
     moved = edit_section(visit.session, mailing_list, visit.path["key"], {"position": position})
     visit.audit("section moved", mailing_list.slug, section=moved.key, position=moved.position)
-    return _to_sections(visit, mailing_list, f"“{moved.name}” is number {moved.position} now.")
+    return _to_sections(
+        visit,
+        mailing_list,
+        Words("“{name}” is number {position} now.", name=moved.name, position=moved.position),
+    )
 
 
 def drop_section(visit: Visit) -> Response:
     mailing_list = list_of(visit, Role.ADMIN)
     gone = retire_section(visit.session, mailing_list, visit.path["key"], now=visit.now)
     visit.audit("section retired", mailing_list.slug, section=gone.key)
-    notice = f"“{gone.name}” is retired: everybody gets what stands under its headings."
+    notice = Words(
+        "“{name}” is retired: everybody gets what stands under its headings.", name=gone.name
+    )
     return _to_sections(visit, mailing_list, notice)
 
 
@@ -89,7 +96,7 @@ def _sections_page(
     )
 
 
-def _to_sections(visit: Visit, mailing_list: MailingList, notice: str) -> Response:
+def _to_sections(visit: Visit, mailing_list: MailingList, notice: Words) -> Response:
     return visit.go(f"/office/lists/{mailing_list.slug}/sections", notice)
 
 

@@ -29,12 +29,13 @@ from newsletter.web.newsroom.list_form import (
     FIELDS,
     list_of,
     read,
-    said_of_approved,
+    telling_of_approved,
     written,
 )
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 from newsletter.web.public.snippet import form_snippet
+from newsletter.words import Words
 
 SHOWN_IN_MAIL = {*DRESS, "postal_address", "sender_name", "sender_address", "reply_to", "tracking"}
 
@@ -88,7 +89,7 @@ def create(visit: Visit) -> Response:
         typed = typed_in(visit.form, ("slug", *FIELDS))
         return _form(visit, None, typed, mistakes(error, ("slug", *FIELDS)))
     visit.audit("list created", made.slug, list_id=made.id)
-    return visit.go(f"/office/lists/{made.slug}", f"The list “{made.name}” is there.")
+    return visit.go(f"/office/lists/{made.slug}", "The list “{name}” is there.", name=made.name)
 
 
 def edit_form(visit: Visit) -> Response:
@@ -115,9 +116,13 @@ def save(visit: Visit) -> Response:
     }
     if difference:
         visit.audit("list changed", mailing_list.slug, list_id=mailing_list.id, **difference)
-    notice = f"“{mailing_list.name}” is saved." if difference else "Nothing was changed."
+    notice = (
+        Words("“{list}” is saved.", list=mailing_list.name)
+        if difference
+        else Words("Nothing was changed.")
+    )
     if SHOWN_IN_MAIL & difference.keys():
-        notice += said_of_approved(visit, mailing_list)
+        notice = telling_of_approved(visit, mailing_list, notice)
     return visit.go(f"/office/lists/{mailing_list.slug}", notice)
 
 
@@ -125,7 +130,7 @@ def retire(visit: Visit) -> Response:
     mailing_list = list_of(visit, Role.ADMIN)
     retire_list(visit.session, mailing_list.slug, now=visit.now)
     visit.audit("list retired", mailing_list.slug, list_id=mailing_list.id)
-    return visit.go("/office/lists", f"“{mailing_list.name}” is retired.")
+    return visit.go("/office/lists", "“{list}” is retired.", list=mailing_list.name)
 
 
 def choose_transports(visit: Visit) -> Response:
@@ -136,8 +141,10 @@ def choose_transports(visit: Visit) -> Response:
     assign_transports(visit.session, mailing_list, chosen)
     names = [each.name for each in chosen]
     visit.audit("list transports changed", mailing_list.slug, transports=names)
-    through = ", ".join(names) if names else "any transport"
-    notice = f"Editions of “{mailing_list.name}” leave through {through}."
+    through = ", ".join(names) if names else Words("any transport")
+    notice = Words(
+        "Editions of “{list}” leave through {through}.", list=mailing_list.name, through=through
+    )
     return visit.go(f"/office/lists/{mailing_list.slug}", notice)
 
 

@@ -11,8 +11,10 @@ from newsletter.compose.media import (
     reencode,
 )
 from newsletter.errors import ForbiddenError, InputError
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_ALLOWED, Visit
+from newsletter.words import Words
 
 MOST_SHOWN = 60
 
@@ -26,16 +28,21 @@ def upload(visit: Visit) -> Response:
         raise ForbiddenError(NOT_ALLOWED)
     file = visit.form.files.get("file")
     if file is None:
-        return _page(visit, wrong="Choose a picture first.")
+        return _page(visit, wrong=Words("Choose a picture first."))
     try:
         picture = reencode(file.file.read())
     except InputError as error:
-        return _page(visit, wrong=str(error))
+        return _page(visit, wrong=said(error))
     name = file.filename or ""
     media = keep_picture(visit.session, picture, name=name, by=visit.by, now=visit.now)
-    notice = f"{media.name} is here: {media.width} × {media.height} points."
+    notice = Words(
+        "{name} is here: {width} × {height} points.",
+        name=media.name,
+        width=media.width,
+        height=media.height,
+    )
     if picture.was_moving:
-        notice += " It moved; the first picture of it is kept, as mail programs show it."
+        notice = notice.then("It moved; the first picture of it is kept, as mail programs show it.")
     return visit.go("/newsroom/media", notice)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from newsletter.accounts.roles import Role
+from newsletter.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,6 @@ OWN = Place("/account", "Your account", Role.VIEWER)
 
 def menu_of(role: Role) -> Iterator[tuple[str, list[Place]]]:
     """The menu's parts that hold anything for this role."""
-    for title, places in (("Newsroom", NEWSROOM), ("Office", OFFICE)):
+    for title, places in ((Words("Newsroom"), NEWSROOM), (Words("Office"), OFFICE)):
         if shown := [place for place in places if role.includes(place.role)]:
             yield title, shown

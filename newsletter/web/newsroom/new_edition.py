@@ -12,6 +12,7 @@ from newsletter.models import Edition, EditionList, EditionState, MailingList
 from newsletter.plan.drafts import draft_of, open_edition
 from newsletter.web.newsroom.compose import read_text
 from newsletter.web.newsroom.desk import today
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 
@@ -33,12 +34,11 @@ def create(visit: Visit) -> Response:
     start = visit.form.get("start")
     try:
         if not chosen:
-            message = "Choose the list that the edition goes to."
-            raise InputError(message)
+            raise InputError("Choose the list that the edition goes to.")
         content = _content(visit, start, chosen[0])
     except InputError as error:
         ids = [each.id for each in chosen]
-        return _form(visit, lists, chosen=ids, start=start, error=str(error), status=422)
+        return _form(visit, lists, chosen=ids, start=start, error=said(error), status=422)
     edition = open_edition(visit.session, content, lists=chosen, created_by=visit.by, now=visit.now)
     visit.audit("edition created", str(edition.id), lists=[each.slug for each in chosen])
     return visit.go(f"/newsroom/editions/{edition.id}/compose")
@@ -81,8 +81,9 @@ def _content(visit: Visit, start: str, mailing_list: MailingList) -> DraftConten
         case "stories":
             last = _last(visit, mailing_list)
             if last is None:
-                message = f"{mailing_list.name} has no edition yet to copy. Begin without one."
-                raise InputError(message)
+                raise InputError(
+                    "{list} has no edition yet to copy. Begin without one.", list=mailing_list.name
+                )
             return copy_of(last, date=date)
         case "text":
             return write(DraftContent(), _pasted(visit), today=date).content
@@ -96,8 +97,7 @@ def _pasted(visit: Visit) -> str:
     upload = visit.form.files.get("file")
     text = read_text(upload.file.read()) if upload else visit.form.text("text")
     if not text.strip():
-        message = "Paste the text, choose a file, or begin with something else."
-        raise InputError(message)
+        raise InputError("Paste the text, choose a file, or begin with something else.")
     return text
 
 

@@ -12,7 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
+from newsletter.errors import InputError, NewsletterError
 from newsletter.settings import TEMPLATES
+from newsletter.web.newsroom.vocabulary import named
+from newsletter.words import Words, in_language
 
 STATIC = Path(__file__).parents[1] / "static"
 LOCALE = Path(__file__).parents[2] / "locale"
@@ -33,6 +36,7 @@ def _environment() -> Environment:
         loader=FileSystemLoader(TEMPLATES / "web"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
@@ -46,6 +50,7 @@ def _environment() -> Environment:
         "ago": _ago,
         "number": _number,
         "share": _share,
+        "word": _word,
     }
     return environment
 
@@ -57,7 +62,19 @@ def _translations() -> gettext.NullTranslations:
 
 
 def translated(words: str) -> str:
-    return _translations().gettext(words)
+    return in_language(words, _translations().gettext)
+
+
+def _shown(value: object) -> object:
+    """Words are translated wherever a template shows them."""
+    return translated(value) if isinstance(value, Words) else value
+
+
+def said(error: NewsletterError) -> str:
+    """All that it says, for a page that has no place of its own for the field it is about."""
+    words = translated(error.words)
+    field = error.field if isinstance(error, InputError) else None
+    return f"{translated(field)}: {words}" if field else words
 
 
 @cache
@@ -98,21 +115,24 @@ def _ago(context: Context, moment: datetime) -> Markup:
     """`in 12 min`, `3 h ago`; the whole time is the element's title."""
     distance = moment - _now(context)
     text = _span(abs(distance))
+    is_ahead = distance > timedelta()
     if text is None:
-        words = "just now" if distance <= timedelta() else "now"
+        words = Words("now") if is_ahead else Words("just now")
     else:
-        words = f"in {text}" if distance > timedelta() else f"{text} ago"
-    return _time(moment, words, title=f"{moment.astimezone(_zone(context)):%Y-%m-%d %H:%M %Z}")
+        words = Words("in {span}", span=text) if is_ahead else Words("{span} ago", span=text)
+    return _time(
+        moment, translated(words), title=f"{moment.astimezone(_zone(context)):%Y-%m-%d %H:%M %Z}"
+    )
 
 
-def _span(length: timedelta) -> str | None:
+def _span(length: timedelta) -> Words | None:
     if length < _MINUTE:
         return None
     if length < _HOUR:
-        return f"{length // _MINUTE} min"
+        return Words("{count} min", count=length // _MINUTE)
     if length < 2 * _DAY:
-        return f"{length // _HOUR} h"
-    return f"{length // _DAY} days"
+        return Words("{count} h", count=length // _HOUR)
+    return Words("{count} days", count=length // _DAY)
 
 
 def _number(value: int) -> str:
@@ -122,6 +142,11 @@ def _number(value: int) -> str:
 def _share(part: int, whole: int) -> str:
     """In percent, to a tenth; a dash where there is nothing to have a share of."""
     return f"{100 * part / whole:.1f} %" if whole else "–"
+
+
+def _word(value: object) -> str:
+    """A state, a role or a reason."""
+    return translated(named(value))
 
 
 def _time(moment: datetime, text: str, *, title: str | None = None) -> Markup:

@@ -15,10 +15,11 @@ from newsletter.accounts.signing_in import Browser, Entered
 from newsletter.errors import InputError
 from newsletter.models import Account
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 FIELD = "credential"
 
-_NO_PASSKEYS = "passkey: browsers offer them only for a site with a name, not for an IP address"
+_NO_PASSKEYS = Words("browsers offer them only for a site with a name, not for an IP address")
 
 
 def browser_of(visit: Visit) -> Browser:
@@ -34,7 +35,7 @@ def party(visit: Visit) -> Party:
     """Raises `InputError` where there can be no passkeys."""
     found = optional_party(visit)
     if found is None:
-        raise InputError(_NO_PASSKEYS)
+        raise InputError(_NO_PASSKEYS, field="passkey")
     return found
 
 
@@ -52,8 +53,7 @@ def shown_passkey(visit: Visit) -> Shown:
     """Raises `InputError`."""
     credential = visit.form.get(FIELD)
     if not credential:
-        message = "passkey: your browser sent none; try again"
-        raise InputError(message)
+        raise InputError("your browser sent none; try again", field="passkey")
     return show_passkey(
         visit.session, credential, party=party(visit), holder=visit.csrf, now=visit.now
     )

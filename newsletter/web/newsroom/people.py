@@ -22,6 +22,7 @@ from newsletter.report.people import (
     why,
 )
 from newsletter.report.titles import titles_of
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 from newsletter.web.numbers import whole_number
@@ -85,7 +86,7 @@ def _one(visit: Visit, edition: Edition) -> Response:
     try:
         answer = why(visit.session, edition.id, asked)
     except (AddressError, InputError, NotFoundError) as error:
-        mistake = str(error)
+        mistake = said(error)
     else:
         _refuse_strangers(visit, answer)
     return visit.page(

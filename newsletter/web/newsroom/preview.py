@@ -14,6 +14,7 @@ from newsletter.models import Edition, MailingList, Subscriber
 from newsletter.plan.previews import Previewed, persona_of, preview_of, samples_of
 from newsletter.plan.stored import lists_of
 from newsletter.render.preview import Persona, preview_html, preview_text
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 from newsletter.web.numbers import whole_number
@@ -95,7 +96,7 @@ def preview(visit: Visit) -> Response:
     try:
         previewed = preview_of(visit.session, edition, mailing_list, settings=visit.settings)
     except RenderError as error:
-        return visit.page("preview/broken.html", status=409, why=str(error), **context)
+        return visit.page("preview/broken.html", status=409, why=said(error), **context)
     persona = _persona(visit, previewed, mailing_list, look)
     return visit.page(
         "preview/preview.html",
@@ -112,7 +113,7 @@ def frame(visit: Visit) -> Response:
     try:
         previewed = preview_of(visit.session, edition, mailing_list, settings=visit.settings)
     except RenderError as error:
-        raise StateError(str(error)) from error
+        raise StateError(error.words) from error
     persona = _persona(visit, previewed, mailing_list, look)
     page = preview_html(previewed.compiled, persona, is_dark=look.is_dark)
     policy = _POLICY.format(images=_IMAGES if look.has_images else "'none'")

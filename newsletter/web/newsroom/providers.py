@@ -17,6 +17,7 @@ from newsletter.plan.rates import Rate
 from newsletter.web.newsroom.edits import mistakes
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.words import Words
 
 PAGE = "/office/providers"
 FIELDS = ("connections", "rate")
@@ -57,7 +58,12 @@ def save(visit: Visit) -> Response:
         )
     visit.audit("provider's limits set", provider.name, **typed)
     limit = changed.limit
-    notice = f"{provider.name}: {limit.connections} connections and {limit.rate} at most."
+    notice = Words(
+        "{name}: {connections} connections and {rate} at most.",
+        name=provider.name,
+        connections=limit.connections,
+        rate=limit.rate,
+    )
     return visit.go(PAGE, notice)
 
 
@@ -84,8 +90,11 @@ def _connections(text: str) -> int | None:
     if not text:
         return None
     if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:6]) <= MOST_CONNECTIONS:
-        message = f"connections: write a number from 1 to {MOST_CONNECTIONS}, or nothing"
-        raise InputError(message)
+        raise InputError(
+            "write a number from 1 to {most}, or nothing",
+            field="connections",
+            most=MOST_CONNECTIONS,
+        )
     return int(text)
 
 
@@ -95,8 +104,9 @@ def _rate(text: str) -> Rate | None:
     try:
         return Rate.parse(text)
     except InputError as error:
-        message = "rate: write it like 100/s, 600/min or 5000/h, or nothing"
-        raise InputError(message) from error
+        raise InputError(
+            "write it like 100/s, 600/min or 5000/h, or nothing", field="rate"
+        ) from error
 
 
 SCREENS = (

@@ -25,6 +25,7 @@ from newsletter.report.titles import titles_of
 from newsletter.web.newsroom.charts import Chart, Series, bar_chart, line_chart
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.words import Words
 
 MOST_LINKS = 20
 
@@ -95,8 +96,8 @@ def _first_day(found: Sequence[Reaction]) -> Chart:
     return line_chart(
         [span_name(each) for each in hours],
         [
-            Series("opens", "first", [each.opens for each in hours]),
-            Series("clicks", "second", [each.clicks for each in hours]),
+            Series(Words("opens"), "first", [each.opens for each in hours]),
+            Series(Words("clicks"), "second", [each.clicks for each in hours]),
         ],
     )
 
@@ -104,7 +105,7 @@ def _first_day(found: Sequence[Reaction]) -> Chart:
 def _leaving(found: Sequence[Reaction]) -> Chart:
     return bar_chart(
         [span_name(each) for each in found],
-        [Series("unsubscribes", "fourth", [each.unsubscribes for each in found])],
+        [Series(Words("unsubscribes"), "fourth", [each.unsubscribes for each in found])],
     )
 
 

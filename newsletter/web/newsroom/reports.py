@@ -20,6 +20,7 @@ from newsletter.web.newsroom.list_form import list_of
 from newsletter.web.newsroom.report import csv_file
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.words import Words
 
 MONTH, QUARTER, YEAR = 30, 91, 365
 SPANS = (MONTH, QUARTER, YEAR)
@@ -90,7 +91,7 @@ def _days(visit: Visit) -> int:
 def _size(rows: Sequence[DayCount]) -> Chart:
     return line_chart(
         [_short(row) for row in rows],
-        [Series("subscribers", "first", [row.size for row in rows])],
+        [Series(Words("subscribers"), "first", [row.size for row in rows])],
         from_nought=False,
     )
 
@@ -99,12 +100,12 @@ def _moves(rows: Sequence[DayCount]) -> Chart:
     return bar_chart(
         [_short(row) for row in rows],
         [
-            Series("signed up", "first", [row.joined for row in rows]),
-            Series("imported", "third", [row.imported for row in rows]),
+            Series(Words("signed up"), "first", [row.joined for row in rows]),
+            Series(Words("imported"), "third", [row.imported for row in rows]),
         ],
         [
-            Series("left", "fourth", [row.left for row in rows]),
-            Series("removed", "second", [row.removed for row in rows]),
+            Series(Words("left"), "fourth", [row.left for row in rows]),
+            Series(Words("removed"), "second", [row.removed for row in rows]),
         ],
     )
 
@@ -115,9 +116,15 @@ def _rates(lines: Sequence[EditionLine]) -> Chart:
     return line_chart(
         [f"{line.started_at:%d %b}" for line in oldest_first],
         [
-            Series("opened", "first", [_percent(each.status.opens, each) for each in oldest_first]),
             Series(
-                "clicked", "second", [_percent(each.status.clickers, each) for each in oldest_first]
+                Words("opened"),
+                "first",
+                [_percent(each.status.opens, each) for each in oldest_first],
+            ),
+            Series(
+                Words("clicked"),
+                "second",
+                [_percent(each.status.clickers, each) for each in oldest_first],
             ),
         ],
     )

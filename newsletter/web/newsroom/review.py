@@ -29,6 +29,7 @@ from newsletter.plan.review import (
 )
 from newsletter.plan.transports import possible_transports
 from newsletter.web.newsroom.cookies import Undo
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 from newsletter.web.newsroom.way import Way, edition_page, way_of
@@ -84,7 +85,7 @@ def comment(visit: Visit) -> Response:
             now=visit.now,
         )
     except InputError as error:
-        return _page(way, mistake=str(error), status=422)
+        return _page(way, mistake=said(error), status=422)
     return visit.go(f"{way.url}/review#comment-{made.id}")
 
 
@@ -129,8 +130,8 @@ def approve(visit: Visit) -> Response:
             )
     except StateError as error:
         if isinstance(error, CapReached):
-            visit.audit("sending refused", str(way.edition.id), why=str(error))
-        return _page(way_of(visit, Role.EDITOR), mistake=str(error), status=409)
+            visit.audit("sending refused", str(way.edition.id), why=said(error))
+        return _page(way_of(visit, Role.EDITOR), mistake=said(error), status=409)
     visit.audit(
         "edition approved",
         str(way.edition.id),

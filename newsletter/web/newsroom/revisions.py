@@ -22,6 +22,7 @@ from newsletter.web.newsroom.answers import VOIDED
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 from newsletter.web.newsroom.way import way_of
+from newsletter.words import Words
 
 
 def revisions(visit: Visit) -> Response:
@@ -72,7 +73,7 @@ def restore(visit: Visit) -> Response:
     number = visit.number("number")
     saved = restore_revision(visit.session, edition.id, number, by=visit.by, now=visit.now)
     visit.audit("revision restored", str(edition.id), revision=number)
-    words = VOIDED if saved.voids else f"The draft is revision {number} again."
+    words = VOIDED if saved.voids else Words("The draft is revision {number} again.", number=number)
     return visit.go(f"/newsroom/editions/{edition.id}/compose", words)
 
 
@@ -96,7 +97,11 @@ def take(visit: Visit) -> Response:
     edition = visit.edition(Role.WRITER)
     saved = take_kept(visit.session, edition.id, visit.number("kept"), by=visit.by, now=visit.now)
     visit.audit("kept version taken", str(edition.id), version=saved.draft.version)
-    words = VOIDED if saved.voids else "The draft is the kept version now; the other one is kept."
+    words = (
+        VOIDED
+        if saved.voids
+        else Words("The draft is the kept version now; the other one is kept.")
+    )
     return visit.go(f"/newsroom/editions/{edition.id}/compose", words)
 
 

@@ -22,10 +22,12 @@ from newsletter.plan.timing import instant_of, rules_of
 from newsletter.plan.waves import DEADLINE
 from newsletter.report.waves import WaveStatus, preview_waves, wave_statuses
 from newsletter.web.newsroom.cookies import Undo
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 from newsletter.web.newsroom.way import Way, edition_page, way_of
 from newsletter.web.numbers import whole_number
+from newsletter.words import Words
 
 FIELDS = ("how", "day", "at", "zone", "past", "deadline", "people")
 LONGEST_DEADLINE = 24
@@ -63,7 +65,7 @@ def preview(visit: Visit) -> Response:
     try:
         hours, mistake = _preview(way, typed), None
     except InputError as error:
-        hours, mistake = None, str(error)
+        hours, mistake = None, said(error)
     return visit.page("edition/_hours.html", hours=hours, mistake=mistake)
 
 
@@ -82,11 +84,11 @@ def send(visit: Visit) -> Response:
     visit.audit("edition sent", str(way.edition.id), people=caution.people, **chosen)
     visit.session.refresh(way.edition)
     if way.edition.state is EditionState.SENDING:
-        return visit.go(f"{way.url}/sending", "It is being sent.")
+        return visit.go(f"{way.url}/sending", Words("It is being sent."))
     if way.is_held:
         return visit.go(f"{way.url}/schedule")
     undo = Undo("Pull back", f"{way.url}/schedule/pull-back")
-    return visit.go(f"{way.url}/schedule", "It is scheduled.", undo=undo)
+    return visit.go(f"{way.url}/schedule", Words("It is scheduled."), undo=undo)
 
 
 def pull_back(visit: Visit) -> Response:
@@ -112,8 +114,12 @@ def fill(visit: Visit) -> Response:
     except CapReached as error:
         return _refused(visit, _usual(way), error)
     visit.audit("slot filled", str(way.edition.id), list=slug, day=day)
-    said = "It is scheduled for its slot." if is_scheduled else "It fills the slot once approved."
-    return visit.go(f"{way.url}/schedule", said)
+    notice = (
+        Words("It is scheduled for its slot.")
+        if is_scheduled
+        else Words("It fills the slot once approved.")
+    )
+    return visit.go(f"{way.url}/schedule", notice)
 
 
 def _refused(visit: Visit, typed: dict[str, str], error: InputError | StateError) -> Response:
@@ -121,7 +127,7 @@ def _refused(visit: Visit, typed: dict[str, str], error: InputError | StateError
     if isinstance(error, CapReached):
         visit.audit("sending refused", str(way.edition.id), why=str(error))
     status = 422 if isinstance(error, InputError) else 409
-    return _page(way, typed, mistake=str(error), status=status)
+    return _page(way, typed, mistake=said(error), status=status)
 
 
 def _when(typed: dict[str, str]) -> When:
@@ -141,14 +147,14 @@ def _instant(day: date, at: time, zone: str) -> datetime:
     rules = rules_of(read_zone("zone", zone))
     instant = instant_of(day, at, rules)
     if instant is None:
-        refuse("day", f"there is no {day} in {rules.key}")
+        refuse("day", "there is no {day} in {zone}", day=day, zone=rules.key)
     return instant
 
 
 def _deadline(text: str) -> timedelta:
     hours = whole_number(text, greatest=LONGEST_DEADLINE)
     if not hours:
-        refuse("deadline", f"write 1 to {LONGEST_DEADLINE} hours")
+        refuse("deadline", "write 1 to {longest} hours", longest=LONGEST_DEADLINE)
     return hours * _HOUR
 
 

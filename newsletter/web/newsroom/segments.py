@@ -28,6 +28,7 @@ from newsletter.audience.tags import list_tags
 from newsletter.errors import InputError, NotFoundError
 from newsletter.models import Segment, Subscriber
 from newsletter.web.newsroom.edits import mistakes, typed_in
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 
@@ -68,7 +69,7 @@ def create(visit: Visit) -> Response:
     except InputError as error:
         return _editor(visit, None, typed, _mistakes(error))
     visit.audit("segment created", made.name, definition=made.definition)
-    return visit.go(_url(made), f"The segment {made.name} is saved.")
+    return visit.go(_url(made), "The segment {name} is saved.", name=made.name)
 
 
 def show(visit: Visit) -> Response:
@@ -94,14 +95,14 @@ def save(visit: Visit) -> Response:
         name={"before": name, "after": segment.name},
         definition={"before": before, "after": segment.definition},
     )
-    return visit.go(_url(segment), f"The segment {segment.name} is saved.")
+    return visit.go(_url(segment), "The segment {name} is saved.", name=segment.name)
 
 
 def delete(visit: Visit) -> Response:
     segment = _segment(visit)
     delete_segment(visit.session, segment.name)
     visit.audit("segment deleted", segment.name, definition=segment.definition)
-    return visit.go("/office/segments", f"The segment {segment.name} is deleted.")
+    return visit.go("/office/segments", "The segment {name} is deleted.", name=segment.name)
 
 
 def count(visit: Visit) -> Response:
@@ -158,7 +159,7 @@ def _one_line(text: str) -> str:
 
 def _mistakes(error: InputError) -> Mapping[str, str]:
     if isinstance(error, QueryError):
-        return {"definition": str(error)}
+        return {"definition": said(error)}
     return mistakes(error, FIELDS)
 
 

@@ -30,6 +30,7 @@ from newsletter.web.newsroom.cookies import Undo
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 from newsletter.web.newsroom.way import Way, edition_page, way_of
+from newsletter.words import Words
 
 WINDOW = timedelta(seconds=20)
 """The speed is that of so long, or a little longer."""
@@ -101,16 +102,15 @@ def settle(visit: Visit) -> Response:
     in_doubt = everybody_in_doubt(session, edition_id)
     people = in_doubt if visit.form.has("everybody") else _among(in_doubt, chosen)
     if not people:
-        message = "Nobody of those you chose is in doubt any more."
-        raise StateError(message)
+        raise StateError("Nobody of those you chose is in doubt any more.")
     if visit.form.get("choice") == "again":
         count = send_again(session, edition_id, people, Evidence.PERSON, visit.now, by=visit.by)
-        said = f"{count} people are mailed once more."
+        said = Words("{count} people are mailed once more.", count=count)
     else:
         count = settle_by_evidence(
             session, edition_id, people, Evidence.PERSON, visit.now, by=visit.by
         )
-        said = f"{count} people count as mailed."
+        said = Words("{count} people count as mailed.", count=count)
     choice = visit.form.get("choice")
     visit.audit("doubts settled", str(edition_id), choice=choice, people=count)
     return visit.go(f"{way.url}/sending", said)
@@ -120,10 +120,11 @@ def _begun(visit: Visit, role: Role) -> Way:
     """Raises `StateError` for an edition that nothing was sent of."""
     way = way_of(visit, role)
     if way.edition.started_at is None and way.edition.state is not EditionState.PAUSED:
-        message = (
-            f"Edition {way.edition.id} has not begun; see when it goes out at {way.url}/schedule"
+        raise StateError(
+            "Edition {edition} has not begun; see when it goes out at {page}/schedule",
+            edition=way.edition.id,
+            page=way.url,
         )
-        raise StateError(message)
     return way
 
 

@@ -22,6 +22,7 @@ from newsletter.errors import InputError, NotFoundError, SettingError
 from newsletter.models import DkimAlgorithm, DkimKey, Inspection, InspectionKind, MailingList
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.words import Words
 
 PAGE = "/office/sending-domains"
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -85,13 +86,12 @@ def make_key(visit: Visit) -> Response:
     visit.require_fresh()
     kind = visit.form.get("algorithm", DkimAlgorithm.RSA.value)
     if kind not in set(DkimAlgorithm):
-        message = "Choose one of the kinds of key."
-        raise InputError(message)
+        raise InputError("Choose one of the kinds of key.")
     algorithm = DkimAlgorithm(kind)
     selector = visit.form.get("selector")
     key = create_key(visit.session, domain, selector, algorithm=algorithm, now=visit.now)
     visit.audit("DKIM key made", f"{key.selector}._domainkey.{key.domain}", kind=kind)
-    notice = f"The key {key.selector} is there. Publish its record next."
+    notice = Words("The key {selector} is there. Publish its record next.", selector=key.selector)
     return visit.go(f"{PAGE}/{domain}", notice)
 
 
@@ -100,9 +100,10 @@ def retire(visit: Visit) -> Response:
     visit.require_fresh()
     key = retire_key(visit.session, visit.form.get("of", domain), str(visit.path["selector"]))
     visit.audit("DKIM key retired", f"{key.selector}._domainkey.{key.domain}")
-    notice = (
-        f"{key.selector} signs nothing any more. Leave its record in DNS for a week, for the mail"
-        " that is on its way."
+    notice = Words(
+        "{selector} signs nothing any more. Leave its record in DNS for a week, for "
+        "the mail that is on its way.",
+        selector=key.selector,
     )
     return visit.go(f"{PAGE}/{domain}", notice)
 

@@ -10,6 +10,7 @@ from newsletter.accounts.installation import (
 from newsletter.accounts.roles import Role
 from newsletter.accounts.sessions import end_sessions_without_second_factor
 from newsletter.errors import InputError
+from newsletter.web.newsroom.edits import by_field
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 
@@ -57,13 +58,12 @@ def _cap(visit: Visit, name: str) -> int | None:
 
 
 def _page(visit: Visit, shown: InstallationSettings, error: InputError | None = None) -> Response:
-    place, _, said = str(error or "").partition(": ")
     return visit.page(
         "office/settings.html",
         status=200 if error is None else 422,
         shown=shown,
         roles=list(Role),
-        errors={place: said} if error is not None else {},
+        errors=by_field(error),
     )
 
 

@@ -27,7 +27,9 @@ from newsletter.audience.zones import zone_choices
 from newsletter.errors import AddressError, InputError
 from newsletter.models import Account, LinkPurpose
 from newsletter.web.newsroom.account_mail import post_account_notice, post_password_reset
+from newsletter.web.newsroom.edits import by_field
 from newsletter.web.newsroom.next_page import next_page, with_next
+from newsletter.web.newsroom.pages import translated
 from newsletter.web.newsroom.passkey_forms import (
     ask_for_passkey,
     browser_of,
@@ -69,8 +71,9 @@ def try_passkey(visit: Visit) -> Response:
     shown = shown_passkey(visit)
     came = sign_in_with_passkey(visit.session, shown, browser=browser_of(visit), now=visit.now)
     if isinstance(came, Refused):
-        message = "passkey: it did not ask who you are; sign in with your password first"
-        raise InputError(message)
+        raise InputError(
+            "it did not ask who you are; sign in with your password first", field="passkey"
+        )
     throttle.forgive(visit.session, _passkey_try(visit))
     return _in(visit, came)
 
@@ -176,7 +179,9 @@ def set_new_password(visit: Visit) -> Response:
     try:
         set_password(visit.session, account, visit.form.text("password"), now=visit.now)
     except InputError as error:
-        return _page(visit, "new_password.html", status=422, account=account, error=_said(error))
+        return _page(
+            visit, "new_password.html", status=422, account=account, error=translated(error.words)
+        )
     use_link(visit.session, token, LinkPurpose.RESET, now=visit.now)
     throttle.forgive(visit.session, throttle.Try(account.email_key, visit.network))
     post_account_notice(visit.session, account, "Your password was changed.", now=visit.now)
@@ -246,7 +251,7 @@ def _invitation(
         account=account,
         given=given,
         zones=[(zone, zone) for zone in zone_choices()],
-        errors={} if error is None else _by_field(error),
+        errors=by_field(error),
     )
 
 
@@ -267,14 +272,6 @@ def _status(refused: Refused | None) -> int:
     if refused is None:
         return 200
     return 422 if refused.until is None else 429
-
-
-def _said(error: InputError) -> str:
-    return str(error).partition(": ")[2] or str(error)
-
-
-def _by_field(error: InputError) -> dict[str, str]:
-    return {str(error).partition(":")[0]: _said(error)}
 
 
 def _key_of(email: str) -> str:

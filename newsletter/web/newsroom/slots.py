@@ -31,8 +31,10 @@ from newsletter.plan.slots import (
     take_day_off,
     work_that_day,
 )
+from newsletter.web.newsroom.pages import said, translated
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.words import Words
 
 MOST_SHOWN = 8
 OWN_ZONE = ""
@@ -58,7 +60,7 @@ def keep(visit: Visit) -> Response:
     try:
         slot = set_slot(visit.session, mailing_list.id, _typed_slot(visit), now=visit.now)
     except InputError as error:
-        return _page(visit, mailing_list, wrong=str(error), typed=_typed(visit))
+        return _page(visit, mailing_list, wrong=said(error), typed=_typed(visit))
     visit.audit("slot set", mailing_list.slug, slot_id=slot.id, at=f"{slot.at:%H:%M}")
     return visit.go(_url(mailing_list), "The slot is set.")
 
@@ -77,7 +79,9 @@ def take_off(visit: Visit) -> Response:
     day = _day(visit)
     take_day_off(visit.session, slot.id, day)
     visit.audit("slot day off", mailing_list.slug, slot_id=slot.id, day=str(day))
-    return visit.go(_url(mailing_list), f"Nothing is due on {day:%A}, {day}; no alarm will come.")
+    return visit.go(
+        _url(mailing_list), "Nothing is due on {day:%A}, {day}; no alarm will come.", day=day
+    )
 
 
 def work(visit: Visit) -> Response:
@@ -85,20 +89,23 @@ def work(visit: Visit) -> Response:
     day = _day(visit)
     work_that_day(visit.session, slot.id, day)
     visit.audit("slot day on", mailing_list.slug, slot_id=slot.id, day=str(day))
-    return visit.go(_url(mailing_list), f"{day:%A}, {day}, has its slot again.")
+    return visit.go(_url(mailing_list), "{day:%A}, {day}, has its slot again.", day=day)
 
 
 def fill(visit: Visit) -> Response:
     slot, mailing_list = _slot(visit)
     edition_id = visit.form.number("edition")
     if edition_id is None:
-        message = "Choose an edition that fills the slot."
-        raise InputError(message)
+        raise InputError("Choose an edition that fills the slot.")
     day = _day(visit)
     visit.edition_numbered(edition_id, Role.EDITOR)
     fill_slot(visit.session, mailing_list, day, edition_id, now=visit.now)
     visit.audit("slot filled", mailing_list.slug, slot_id=slot.id, edition_id=edition_id)
-    notice = f"Edition {edition_id} fills {day:%A}; it is scheduled as soon as it is approved."
+    notice = Words(
+        "Edition {edition} fills {day:%A}; it is scheduled as soon as it is approved.",
+        edition=edition_id,
+        day=day,
+    )
     return visit.go(_url(mailing_list), notice)
 
 
@@ -108,7 +115,7 @@ def keep_target(visit: Visit) -> Response:
     try:
         _, secret = set_target(visit.session, mailing_list.id, url, by=visit.by, now=visit.now)
     except InputError as error:
-        return _page(visit, mailing_list, target_wrong=str(error), target_typed=url)
+        return _page(visit, mailing_list, target_wrong=said(error), target_typed=url)
     visit.audit("alarm address set", mailing_list.slug, url=url)
     if secret is None:
         return visit.go(_url(mailing_list), "Alarms are posted to the new address from now on.")
@@ -132,7 +139,7 @@ def drop_target(visit: Visit) -> Response:
 def try_target(visit: Visit) -> Response:
     mailing_list = _posted_list(visit, Role.ADMIN)
     try_out(visit.session, mailing_list, by=visit.by, now=visit.now)
-    notice = "A test is on its way; reload the page in a moment to see the answer."
+    notice = Words("A test is on its way; reload the page in a moment to see the answer.")
     return visit.go(f"{_url(mailing_list)}#alarms", notice)
 
 
@@ -191,21 +198,18 @@ def _day(visit: Visit) -> date:
     try:
         return date.fromisoformat(visit.form.get("day"))
     except ValueError as error:
-        message = "Choose a day."
-        raise InputError(message) from error
+        raise InputError("Choose a day.") from error
 
 
 def _typed_slot(visit: Visit) -> NewSlot:
     form = visit.form
     days = frozenset(DAYS.index(each) for each in form.every("days") if each in DAYS)
     if not days:
-        message = "Choose one weekday at least."
-        raise InputError(message)
+        raise InputError("Choose one weekday at least.")
     try:
         at = time.fromisoformat(form.get("at"))
     except ValueError as error:
-        message = "Write the time as 07:00."
-        raise InputError(message) from error
+        raise InputError("Write the time as 07:00.") from error
     return NewSlot(
         weekdays=days,
         at=at,
@@ -253,8 +257,9 @@ def _day_names(weekdays: int) -> str:
 
 def _length(minutes: int) -> str:
     hours, rest = divmod(minutes, 60)
-    parts = [f"{hours} h"] if hours else []
-    return " ".join(parts + ([f"{rest} min"] if rest or not hours else []))
+    parts = [Words("{count} h", count=hours)] if hours else []
+    parts += [Words("{count} min", count=rest)] if rest or not hours else []
+    return " ".join(map(translated, parts))
 
 
 def _url(mailing_list: MailingList) -> str:

@@ -29,9 +29,11 @@ from newsletter.errors import InputError, NotFoundError
 from newsletter.models import Candidate, CandidateState, Edition, MailingList
 from newsletter.plan.inbox import OpenDraft, open_drafts, take_out, use_candidate
 from newsletter.web.newsroom.cookies import Undo
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
 from newsletter.web.numbers import whole_number
+from newsletter.words import Words
 
 PAGE = 40
 TABS: dict[str, Sequence[CandidateState]] = {
@@ -55,10 +57,14 @@ def hand_in_page(visit: Visit) -> Response:
     try:
         row = hand_in(visit.session, mailing_list.id, url, by=visit.by, now=visit.now)
     except InputError as error:
-        return _inbox(visit, mailing_list, typed=url, wrong=str(error))
-    notice = "It is looked at now; reload the page in a moment."
+        return _inbox(visit, mailing_list, typed=url, wrong=said(error))
+    notice = Words("It is looked at now; reload the page in a moment.")
     if row.state is not CandidateState.WAITING:
-        notice = f"“{row.title or row.url}” is in the inbox already ({row.state})."
+        notice = Words(
+            "“{title}” is in the inbox already ({state}).",
+            title=row.title or row.url,
+            state=row.state,
+        )
     return visit.go(_url(mailing_list), notice)
 
 
@@ -70,14 +76,18 @@ def use(visit: Visit) -> Response:
         visit.session, candidate, edition_id, section=section, by=visit.by, now=visit.now
     )
     undo = Undo("Take it out again", f"/newsroom/stories/{candidate.id}/back", _place(visit))
-    return visit.go(_back(visit), f"“{story.headline}” is in the draft.", undo=undo)
+    return visit.go(
+        _back(visit), "“{headline}” is in the draft.", undo=undo, headline=story.headline
+    )
 
 
 def dismiss(visit: Visit) -> Response:
     candidate = _candidate(visit)
     settle(visit.session, candidate, CandidateState.DISMISSED, by=visit.by, now=visit.now)
     undo = Undo("Bring it back", f"/newsroom/stories/{candidate.id}/back", _place(visit))
-    return visit.go(_back(visit), f"“{candidate.title or candidate.url}” is dismissed.", undo=undo)
+    return visit.go(
+        _back(visit), "“{title}” is dismissed.", undo=undo, title=candidate.title or candidate.url
+    )
 
 
 def back(visit: Visit) -> Response:
@@ -88,7 +98,9 @@ def back(visit: Visit) -> Response:
         take_out(visit.session, candidate, by=visit.by, now=visit.now)
     else:
         bring_back(visit.session, candidate, now=visit.now)
-    return visit.go(_back(visit), f"“{candidate.title or candidate.url}” is in the inbox again.")
+    return visit.go(
+        _back(visit), "“{title}” is in the inbox again.", title=candidate.title or candidate.url
+    )
 
 
 def feeds(visit: Visit) -> Response:
@@ -104,7 +116,7 @@ def add(visit: Visit) -> Response:
     try:
         feed = add_feed(visit.session, mailing_list.id, url, by=visit.by, now=visit.now)
     except InputError as error:
-        return _feeds(visit, mailing_list, typed=url, wrong=str(error))
+        return _feeds(visit, mailing_list, typed=url, wrong=said(error))
     visit.audit("feed added", feed.url, list_id=mailing_list.id)
     return visit.go(_feeds_url(mailing_list), "The feed is read now; reload the page in a moment.")
 
@@ -113,7 +125,9 @@ def rename(visit: Visit) -> Response:
     feed = get_feed(visit.session, visit.number("id"))
     visit.require(Role.WRITER, [feed.list_id])
     rename_feed(feed, visit.form.get("name"))
-    return visit.go(_feeds_url(_list_of(visit, feed.list_id)), f"The feed is called “{feed.name}”.")
+    return visit.go(
+        _feeds_url(_list_of(visit, feed.list_id)), "The feed is called “{name}”.", name=feed.name
+    )
 
 
 def remove(visit: Visit) -> Response:
@@ -121,7 +135,9 @@ def remove(visit: Visit) -> Response:
     visit.require(Role.EDITOR, [feed.list_id])
     remove_feed(visit.session, feed.id)
     visit.audit("feed removed", feed.url, list_id=feed.list_id)
-    notice = f"“{feed.name or feed.url}” is read no more; what it brought stays in the inbox."
+    notice = Words(
+        "“{name}” is read no more; what it brought stays in the inbox.", name=feed.name or feed.url
+    )
     return visit.go(_feeds_url(_list_of(visit, feed.list_id)), notice)
 
 
@@ -229,8 +245,7 @@ def _target(text: str) -> tuple[int, int]:
     written, _, place = text.partition(".")
     edition_id, section = whole_number(written), whole_number(place)
     if edition_id is None or section is None:
-        message = "Choose a draft that the story goes into."
-        raise InputError(message)
+        raise InputError("Choose a draft that the story goes into.")
     return edition_id, section
 
 

@@ -32,7 +32,7 @@ from newsletter.models import (
 )
 from newsletter.report.personal_data import write_archive
 from newsletter.web.api.files import download
-from newsletter.web.newsroom.edits import changed, mistakes, shown_before, typed_in
+from newsletter.web.newsroom.edits import changed, mistakes, sentence, shown_before, typed_in
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.subscribers import (
     consented,
@@ -41,6 +41,7 @@ from newsletter.web.newsroom.subscribers import (
     own_lists,
 )
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.words import Words
 
 FIELDS = ("address", "name", "language", "zone", "delivery_time", "break_until", "tags")
 ATTRIBUTE = "attribute-"
@@ -74,7 +75,7 @@ def save_profile(visit: Visit) -> Response:
     if changes:
         # Which, and not what: the log outlives the person's erasure, their own history does not.
         visit.audit("subscriber changed", f"subscriber {number}", fields=sorted(changes))
-    return visit.go(_url(number), "Saved." if changes else "Nothing was changed.")
+    return visit.go(_url(number), Words("Saved.") if changes else Words("Nothing was changed."))
 
 
 def history(visit: Visit) -> Response:
@@ -98,7 +99,11 @@ def join(visit: Visit) -> Response:
     mailing_list = list_called(visit, visit.form.get("list"))
     status = consented(visit, detail.person, mailing_list, visit.form.get("consent"))
     is_confirmed = status is SubscriptionStatus.CONFIRMED
-    notice = f"On “{mailing_list.name}” now{'' if is_confirmed else ', but not confirmed'}."
+    notice = (
+        Words("On “{list}” now.", list=mailing_list.name)
+        if is_confirmed
+        else Words("On “{list}” now, but not confirmed.", list=mailing_list.name)
+    )
     return visit.go(_url(detail.person.id), notice)
 
 
@@ -109,7 +114,7 @@ def leave(visit: Visit) -> Response:
         visit.session, detail.person, mailing_list, origin=origin_of(visit), now=visit.now
     )
     visit.audit("unsubscribed", f"subscriber {detail.person.id}", list=mailing_list.slug)
-    return visit.go(_url(detail.person.id), f"No longer on “{mailing_list.name}”.")
+    return visit.go(_url(detail.person.id), "No longer on “{list}”.", list=mailing_list.name)
 
 
 def hide_sections(visit: Visit) -> Response:
@@ -125,7 +130,9 @@ def hide_sections(visit: Visit) -> Response:
         now=visit.now,
     )
     visit.audit("sections hidden", f"subscriber {detail.person.id}", list=mailing_list.slug)
-    return visit.go(_url(detail.person.id), f"The sections of “{mailing_list.name}” are saved.")
+    return visit.go(
+        _url(detail.person.id), "The sections of “{list}” are saved.", list=mailing_list.name
+    )
 
 
 def stop_mail(visit: Visit) -> Response:
@@ -140,7 +147,9 @@ def stop_mail(visit: Visit) -> Response:
         now=visit.now,
     )
     visit.audit("suppressed", f"subscriber {detail.person.id}", where=where)
-    return visit.go(_url(detail.person.id), f"No mail goes to this address any more: {where}.")
+    return visit.go(
+        _url(detail.person.id), "No mail goes to this address any more: {where}.", where=where
+    )
 
 
 def mail_again(visit: Visit) -> Response:
@@ -150,7 +159,9 @@ def mail_again(visit: Visit) -> Response:
     address = parse_address(detail.person.address)
     lift(visit.session, address, list_id=list_id, by=visit.by, why=why, now=visit.now)
     visit.audit("suppression lifted", f"subscriber {detail.person.id}", where=where, why=why)
-    return visit.go(_url(detail.person.id), f"Mail may go to this address again: {where}.")
+    return visit.go(
+        _url(detail.person.id), "Mail may go to this address again: {where}.", where=where
+    )
 
 
 def ask(visit: Visit) -> Response:
@@ -166,7 +177,10 @@ def ask(visit: Visit) -> Response:
         now=visit.now,
     )
     visit.audit("invited", f"subscriber {detail.person.id}", list=mailing_list.slug)
-    notice = f"One invitation to “{mailing_list.name}” is on its way; only its button subscribes."
+    notice = Words(
+        "One invitation to “{list}” is on its way; only its button subscribes.",
+        list=mailing_list.name,
+    )
     return visit.go(_url(detail.person.id), notice)
 
 
@@ -194,13 +208,19 @@ def forget(visit: Visit) -> Response:
     visit.require_fresh()
     detail = _detail(visit)
     if not _is_the_address(visit.form.get("address"), detail):
-        return _erasure(visit, detail, "That is not the address of this person; type it as above.")
+        return _erasure(
+            visit, detail, Words("That is not the address of this person; type it as above.")
+        )
     erased = erase(visit.session, detail.person.id, source=f"office, {visit.by}", now=visit.now)
     visit.audit("subscriber erased", f"subscriber {erased.subscriber_id}")
-    notice = f"Subscriber {erased.subscriber_id} is forgotten, and never mailed again."
+    notice = Words(
+        "Subscriber {number} is forgotten, and never mailed again.", number=erased.subscriber_id
+    )
     if erased.open_imports:
         numbers = ", ".join(map(str, erased.open_imports))
-        notice += f" Import {numbers} still holds its file, which may name them: end it."
+        notice = notice.then(
+            "Import {numbers} still holds its file, which may name them: end it.", numbers=numbers
+        )
     return visit.go("/office/subscribers", notice)
 
 
@@ -225,7 +245,7 @@ def _scope(visit: Visit, slug: str) -> tuple[int, str]:
     """The list that a suppression is for, and its name; without a slug, all of them."""
     if not slug:
         visit.require(Role.ADMIN, ())
-        return EVERYWHERE, "every list"
+        return EVERYWHERE, Words("every list")
     mailing_list = list_called(visit, slug)
     return mailing_list.id, mailing_list.name
 
@@ -332,10 +352,9 @@ def _apply(visit: Visit, number: int, changes: Mapping[str, str]) -> None:
 
 def _mistakes(error: InputError, names: tuple[str, ...]) -> Mapping[str, str]:
     """As `mistakes`; an attribute's are named `attribute team`, and its field `attribute-team`."""
-    field, _, advice = str(error).partition(": ")
-    name = field.replace("attribute ", ATTRIBUTE, 1)
+    name = (error.field or "").replace("attribute ", ATTRIBUTE, 1)
     if name.startswith(ATTRIBUTE) and name in names:
-        return {name: f"{advice[:1].upper()}{advice[1:].rstrip('.')}."}
+        return {name: sentence(error)}
     return mistakes(error, names)
 
 

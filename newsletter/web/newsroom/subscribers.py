@@ -25,8 +25,10 @@ from newsletter.models import (
     Suppression,
 )
 from newsletter.web.newsroom.edits import mistakes, typed_in
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 ON_A_PAGE = 50
 NEW = ("address", "name", "list", "consent")
@@ -48,7 +50,7 @@ def index(visit: Visit) -> Response:
             visit.session, _wanted(visit, lists), after=visit.query("after"), limit=ON_A_PAGE
         )
     except InputError as error:
-        wrong = str(error)
+        wrong = said(error)
     else:
         found = _found(visit, page.people, lists)
         next_url = _url(visit, page.next_after) if page.next_after else None
@@ -77,12 +79,16 @@ def create(visit: Visit) -> Response:
             person, is_new = _person(visit, typed)
             _put_on_list(visit, person, typed)
     except (InputError, StateError) as error:
-        wrong = mistakes(error, NEW) if isinstance(error, InputError) else {"": str(error)}
+        wrong = mistakes(error, NEW) if isinstance(error, InputError) else {"": said(error)}
         return _new_form(visit, typed, wrong)
     if is_new:
         visit.audit("subscriber added", f"subscriber {person.id}")
-    words = "is there" if is_new else "was known already"
-    return visit.go(f"/office/subscribers/{person.id}", f"{person.address} {words}.")
+    notice = (
+        Words("{address} is there.", address=person.address)
+        if is_new
+        else Words("{address} was known already.", address=person.address)
+    )
+    return visit.go(f"/office/subscribers/{person.id}", notice)
 
 
 def origin_of(visit: Visit) -> Origin:
@@ -128,7 +134,7 @@ def _wanted(visit: Visit, lists: Collection[MailingList]) -> Wanted:
     if state and not slug:
         refuse("state", "it is a person's state on a list, so choose the list too")
     if state and state not in STATES:
-        refuse("state", f"choose one of: {', '.join(STATES)}")
+        refuse("state", "choose one of: {known}", known=", ".join(STATES))
     return Wanted(
         text=visit.query("q"),
         list_id=list_called(visit, slug).id if slug else None,

@@ -30,9 +30,11 @@ from newsletter.models import (
 )
 from newsletter.web.api.files import as_text, download
 from newsletter.web.newsroom.edits import mistakes, typed_in
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.subscribers import list_called, own_lists
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 ON_A_PAGE = 50
 LARGEST_FILE = 32 * 1024 * 1024
@@ -62,7 +64,9 @@ def add(visit: Visit) -> Response:
     )
     visit.audit("suppressed", where=where, reason=reason.value)
     notice = (
-        f"{address} is never mailed from {where}." if is_new else f"{address} was there before."
+        Words("{address} is never mailed from {where}.", address=address, where=where)
+        if is_new
+        else Words("{address} was there before.", address=address)
     )
     return visit.go("/office/suppressions", notice)
 
@@ -74,7 +78,12 @@ def take_back(visit: Visit) -> Response:
     why = visit.form.get("why")
     lift(visit.session, address, list_id=list_id, by=visit.by, why=why, now=visit.now)
     visit.audit("suppression lifted", where=where, why=why)
-    return visit.go("/office/suppressions", f"Mail from {where} may go to {address} again.")
+    return visit.go(
+        "/office/suppressions",
+        "Mail from {where} may go to {address} again.",
+        where=where,
+        address=address,
+    )
 
 
 def import_form(visit: Visit) -> Response:
@@ -125,7 +134,7 @@ def _index(visit: Visit, wrong: Mapping[str, str] | None = None) -> Response:
         try:
             looked_up = _look_up(visit, _address(asked), lists)
         except InputError as error:
-            misspelt = str(error)
+            misspelt = said(error)
     return visit.page(
         "office/suppressions.html",
         status=422 if wrong else 200,
@@ -215,15 +224,14 @@ def _address(text: str) -> Address:
     try:
         return parse_address(text)
     except AddressError as error:
-        message = f"address: {error}"
-        raise InputError(message) from error
+        raise InputError("{error}", field="address", error=error) from error
 
 
 def _reason(text: str) -> SuppressionReason:
     try:
         return SuppressionReason(text)
     except ValueError:
-        refuse("reason", f"choose one of: {', '.join(SuppressionReason)}")
+        refuse("reason", "choose one of: {known}", known=", ".join(SuppressionReason))
 
 
 def _list_id(visit: Visit, slug: str) -> int | None:
@@ -238,7 +246,7 @@ def _scope(visit: Visit, slug: str) -> tuple[int, str]:
     """What an entry is to hold for, in words too."""
     if slug in ("", EVERY_LIST):
         visit.require(Role.ADMIN, ())
-        return EVERYWHERE, "every list"
+        return EVERYWHERE, Words("every list")
     mailing_list = list_called(visit, slug)
     return mailing_list.id, f"“{mailing_list.name}”"
 
@@ -246,7 +254,7 @@ def _scope(visit: Visit, slug: str) -> tuple[int, str]:
 def _scope_apart(visit: Visit, slug: str) -> tuple[int, str]:
     """As `_scope`, for those who have every list."""
     if slug in ("", EVERY_LIST):
-        return EVERYWHERE, "every list"
+        return EVERYWHERE, Words("every list")
     with reading(visit.deps.engine) as session:
         mailing_list = list_by_slug(session, slug)
     return mailing_list.id, f"“{mailing_list.name}”"

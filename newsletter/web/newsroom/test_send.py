@@ -14,6 +14,7 @@ from newsletter.errors import InputError, StateError
 from newsletter.models import Account, AccountList, EditionTest, SystemMail
 from newsletter.plan.drafts import cut_revision
 from newsletter.plan.marks import edition_tests, note_test
+from newsletter.web.newsroom.pages import said
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
 from newsletter.web.newsroom.way import Way, edition_page, way_of
@@ -60,7 +61,7 @@ def send(visit: Visit) -> Response:
             mail_ids = _request(way, to)
     except (InputError, StateError) as error:
         status = 422 if isinstance(error, InputError) else 409
-        return _page(way_of(visit, Role.WRITER), mistake=str(error), status=status)
+        return _page(way_of(visit, Role.WRITER), mistake=said(error), status=status)
     note_test(visit.session, way.edition, mail_ids, by=visit.by, now=visit.now)
     visit.audit("test sent", str(way.edition.id), to=len(to), revision=way.edition.revision)
     return visit.go(f"{way.url}/test")
@@ -102,8 +103,7 @@ def _page(way: Way, *, mistake: str | None = None, status: int = 200) -> Respons
 
 def _require_somebody(to: Sequence[Address]) -> None:
     if not to:
-        message = "Choose at least one person to send the test to."
-        raise InputError(message)
+        raise InputError("Choose at least one person to send the test to.")
 
 
 def _colleagues_among(way: Way, to: Sequence[Address]) -> set[str]:

@@ -14,6 +14,7 @@ from newsletter.report.lists import growth_of
 from newsletter.report.today import EditionToday, read_desk
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 _TODAY_AND_YESTERDAY = 2
 
@@ -30,16 +31,19 @@ class Step:
 
 # What is next in each state, and the least role that does it.
 _STEPS: Mapping[EditionState, tuple[Role, Step]] = {
-    EditionState.DRAFT: (Role.WRITER, Step("Go on writing", "/compose", waits=True)),
-    EditionState.IN_REVIEW: (Role.EDITOR, Step("Review", "/review", waits=True)),
-    EditionState.APPROVED: (Role.EDITOR, Step("Schedule or send", "/schedule", waits=True)),
-    EditionState.SCHEDULED: (Role.VIEWER, Step("See the schedule", "/schedule", waits=False)),
-    EditionState.SENDING: (Role.VIEWER, Step("Watch", "/sending", waits=False)),
-    EditionState.PAUSED: (Role.EDITOR, Step("See why", "/sending", waits=True)),
-    EditionState.SENT: (Role.VIEWER, Step("Report", "/report", waits=False)),
-    EditionState.CANCELLED: (Role.VIEWER, Step("Report", "/report", waits=False)),
+    EditionState.DRAFT: (Role.WRITER, Step(Words("Go on writing"), "/compose", waits=True)),
+    EditionState.IN_REVIEW: (Role.EDITOR, Step(Words("Review"), "/review", waits=True)),
+    EditionState.APPROVED: (Role.EDITOR, Step(Words("Schedule or send"), "/schedule", waits=True)),
+    EditionState.SCHEDULED: (
+        Role.VIEWER,
+        Step(Words("See the schedule"), "/schedule", waits=False),
+    ),
+    EditionState.SENDING: (Role.VIEWER, Step(Words("Watch"), "/sending", waits=False)),
+    EditionState.PAUSED: (Role.EDITOR, Step(Words("See why"), "/sending", waits=True)),
+    EditionState.SENT: (Role.VIEWER, Step(Words("Report"), "/report", waits=False)),
+    EditionState.CANCELLED: (Role.VIEWER, Step(Words("Report"), "/report", waits=False)),
 }
-_LOOK = Step("Look at it", "", waits=False)
+_LOOK = Step(Words("Look at it"), "", waits=False)
 
 
 def today(visit: Visit) -> Response:

@@ -39,6 +39,7 @@ from newsletter.report.transports import TransportStatus, past_holds, sending_st
 from newsletter.web.newsroom.edits import changed, mistakes, shown_before, typed_in
 from newsletter.web.newsroom.screens import Screen
 from newsletter.web.newsroom.visit import NOT_HERE, Visit
+from newsletter.words import Words
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -111,7 +112,9 @@ def create(visit: Visit) -> Response:
     inspections.ask_for(
         visit.session, InspectionKind.TRANSPORT, str(made.id), by=visit.by, now=visit.now
     )
-    return visit.go(f"{PAGE}/{made.id}", f"The transport {made.name} is there; it is being tried.")
+    return visit.go(
+        f"{PAGE}/{made.id}", "The transport {name} is there; it is being tried.", name=made.name
+    )
 
 
 def edit_form(visit: Visit) -> Response:
@@ -147,7 +150,9 @@ def save(visit: Visit) -> Response:
         return visit.go(url, "Nothing was changed.")
     visit.audit("transport changed", transport.name, **difference)
     holds.probe_soon(visit.session, transport.id, now=visit.now)
-    return visit.go(url, f"{transport.name} is saved. Editions that are approved keep its weight.")
+    return visit.go(
+        url, "{name} is saved. Editions that are approved keep its weight.", name=transport.name
+    )
 
 
 def test(visit: Visit) -> Response:
@@ -174,7 +179,7 @@ def hold(visit: Visit) -> Response:
     transport = _transport(visit)
     if holds.hold_transport(visit.session, transport.id, by=visit.by, now=visit.now):
         visit.audit("transport held", transport.name)
-    notice = f"Nothing leaves through {transport.name} until somebody lets it."
+    notice = Words("Nothing leaves through {name} until somebody lets it.", name=transport.name)
     return visit.go(f"{PAGE}/{transport.id}", notice)
 
 
@@ -182,7 +187,9 @@ def let_go(visit: Visit) -> Response:
     transport = _transport(visit)
     if holds.lift_transport(visit.session, transport.id, by=visit.by, now=visit.now):
         visit.audit("transport let go", transport.name)
-    return visit.go(f"{PAGE}/{transport.id}", f"Mail leaves through {transport.name} again.")
+    return visit.go(
+        f"{PAGE}/{transport.id}", "Mail leaves through {name} again.", name=transport.name
+    )
 
 
 def lift(visit: Visit) -> Response:
@@ -197,13 +204,17 @@ def lift(visit: Visit) -> Response:
 def begin_warm_up(visit: Visit) -> Response:
     transport = _transport(visit)
     plan = Plan(
-        _whole(visit, "first", "the messages of the first day"),
+        _whole(visit, "first", Words("the messages of the first day")),
         _growth(visit),
-        _whole(visit, "full", "the last limit"),
+        _whole(visit, "full", Words("the last limit")),
     )
     warm_up.start(visit.session, transport.id, plan, now=visit.now)
     visit.audit("warm-up begun", transport.name, **asdict(plan))
-    notice = f"{transport.name} begins with {plan.first_cap} messages a day and provider."
+    notice = Words(
+        "{name} begins with {first_cap} messages a day and provider.",
+        name=transport.name,
+        first_cap=plan.first_cap,
+    )
     return visit.go(f"{PAGE}/{transport.id}", notice)
 
 
@@ -211,7 +222,9 @@ def end_warm_up(visit: Visit) -> Response:
     transport = _transport(visit)
     warm_up.stop(visit.session, transport.id)
     visit.audit("warm-up ended", transport.name)
-    return visit.go(f"{PAGE}/{transport.id}", f"{transport.name} has no daily limits any more.")
+    return visit.go(
+        f"{PAGE}/{transport.id}", "{name} has no daily limits any more.", name=transport.name
+    )
 
 
 def _transport(visit: Visit) -> Transport:
@@ -329,11 +342,10 @@ def _one_of(kind: type[Choice], typed: Mapping[str, str], name: str) -> Choice:
     return kind(typed[name])
 
 
-def _whole(visit: Visit, name: str, words: str) -> int:
+def _whole(visit: Visit, name: str, words: Words) -> int:
     number = visit.form.number(name)
     if number is None:
-        message = f"Write {words} as a whole number."
-        raise InputError(message)
+        raise InputError("Write {text} as a whole number.", text=words)
     return number
 
 
@@ -341,8 +353,7 @@ def _growth(visit: Visit) -> float:
     try:
         return float(visit.form.get("growth"))
     except ValueError as error:
-        message = "Write the growth as a number, like 1.5."
-        raise InputError(message) from error
+        raise InputError("Write the growth as a number, like 1.5.") from error
 
 
 SCREENS = (

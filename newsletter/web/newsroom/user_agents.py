@@ -1,5 +1,7 @@
 """Names a browser as its owner would: enough to know one's own again."""
 
+from newsletter.words import Words
+
 # The first that stands in the header: most call themselves by several names.
 _BROWSERS = (
     ("Edg", "Edge"),
@@ -26,8 +28,8 @@ def browser_name(user_agent: str) -> str:
     browser = _first(_BROWSERS, user_agent)
     system = _first(_SYSTEMS, user_agent)
     if browser and system:
-        return f"{browser} on {system}"
-    return browser or system or "A browser"
+        return Words("{browser} on {system}", browser=browser, system=system)
+    return browser or system or Words("A browser")
 
 
 def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str | None:

@@ -29,10 +29,11 @@ from newsletter.web.newsroom.forms import Form
 from newsletter.web.newsroom.menu import OWN, Place, menu_of
 from newsletter.web.newsroom.pages import rendered, translated
 from newsletter.web.numbers import whole_number
+from newsletter.words import Words
 
-NOT_HERE = "There is nothing at this address, or not for you."
-SHOW_AGAIN = "Show once more that it is you."
-NOT_ALLOWED = "Your role does not allow that. Ask an admin for it."
+NOT_HERE = Words("There is nothing at this address, or not for you.")
+SHOW_AGAIN = Words("Show once more that it is you.")
+NOT_ALLOWED = Words("Your role does not allow that. Ask an admin for it.")
 
 
 @dataclass(slots=True)
@@ -164,15 +165,22 @@ class Visit:
             cookies.drop_notice(response, self.settings)
         return response
 
-    def go(self, url: str, notice: str | None = None, *, undo: Undo | None = None) -> Response:
-        """To another page of the site, which then shows the notice once, with a button to undo it."""
+    def go(
+        self, url: str, notice: str | None = None, /, *, undo: Undo | None = None, **values: object
+    ) -> Response:
+        """To another page of the site, which then shows the notice once, with a button to undo it.
+
+        `values` fill the places of the notice, which stands in the call for translators to see.
+        """
         response: Response
         if self.is_part:
             response = Response(status_code=204, headers={"HX-Redirect": url})
         else:
             response = RedirectResponse(url, 303)
         if notice is not None:
-            cookies.keep_notice(response, self.settings, Notice(translated(notice), undo))
+            cookies.keep_notice(
+                response, self.settings, Notice(translated(Words(notice, **values)), undo)
+            )
         return response
 
     def form_token(self) -> Markup:

@@ -17,10 +17,11 @@ from newsletter.plan.four_eyes import is_own_work, needs_second_person
 from newsletter.plan.marks import Marks, has_arrived, marks_of
 from newsletter.plan.stored import lists_of
 from newsletter.web.newsroom.visit import Visit
+from newsletter.words import Words
 
 _OPEN = (EditionState.DRAFT, EditionState.IN_REVIEW)
 _TIMED = (EditionState.SCHEDULED, EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)
-UNTITLED = "Untitled edition"
+UNTITLED = Words("Untitled edition")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    label: str
+    label: Words
     url: str
-    said: str
+    said: Words
 
 
 @dataclass
@@ -141,22 +142,22 @@ class Way:
         has_stories = any(True for _ in self.content.briefing.stories)
         is_under_way = state in (EditionState.SENDING, EditionState.PAUSED, EditionState.SENT)
         return [
-            Step("compose", "Compose", f"{url}/compose", has_stories, is_open=True),
-            Step("checks", "Checks", f"{url}/checks", self._passes(), has_stories),
-            Step("test", "Test", f"{url}/test", self.is_tested, has_stories),
-            Step("review", "Review", f"{url}/review", is_approved, has_stories),
-            Step("approve", "Approve", f"{url}/review#approve", is_approved, has_stories),
-            Step("schedule", "Schedule", f"{url}/schedule", state in _TIMED, is_approved),
+            Step("compose", Words("Compose"), f"{url}/compose", has_stories, is_open=True),
+            Step("checks", Words("Checks"), f"{url}/checks", self._passes(), has_stories),
+            Step("test", Words("Test"), f"{url}/test", self.is_tested, has_stories),
+            Step("review", Words("Review"), f"{url}/review", is_approved, has_stories),
+            Step("approve", Words("Approve"), f"{url}/review#approve", is_approved, has_stories),
+            Step("schedule", Words("Schedule"), f"{url}/schedule", state in _TIMED, is_approved),
             Step(
                 "sending",
-                "Sending",
+                Words("Sending"),
                 f"{url}/sending",
                 state is EditionState.SENT,
                 is_under_way or self.edition.started_at is not None,
             ),
             Step(
                 "report",
-                "Report",
+                Words("Report"),
                 f"{url}/report",
                 is_done=False,
                 is_open=self.edition.started_at is not None,
@@ -171,48 +172,62 @@ class Way:
     def next_step(self) -> NextStep | None:
         """The one button that leads on; None for who can do nothing here."""
         if self.has_correction:
-            return self._next("Review the correction", "correct", "A correction waits.")
+            return self._next(
+                Words("Review the correction"), "correct", Words("A correction waits.")
+            )
         match self.edition.state:
             case EditionState.DRAFT | EditionState.IN_REVIEW:
                 return self._next_of_draft()
             case EditionState.APPROVED:
-                said = "It is approved. Nothing is sent before you say when."
-                return self._next("Choose when it goes out", "schedule", said, Role.EDITOR)
+                said = Words("It is approved. Nothing is sent before you say when.")
+                return self._next(Words("Choose when it goes out"), "schedule", said, Role.EDITOR)
             case EditionState.SCHEDULED:
-                return self._next("See when it goes out", "schedule", "It is scheduled.")
+                return self._next(
+                    Words("See when it goes out"), "schedule", Words("It is scheduled.")
+                )
             case EditionState.SENDING:
-                return self._next("Watch it being sent", "sending", "It is on its way.")
+                return self._next(
+                    Words("Watch it being sent"), "sending", Words("It is on its way.")
+                )
             case EditionState.PAUSED:
-                return self._next("Go on or cancel", "sending", "It is paused.")
+                return self._next(Words("Go on or cancel"), "sending", Words("It is paused."))
             case EditionState.SENT:
-                return self._next("Read the report", "report", "Everybody has been mailed.")
+                return self._next(
+                    Words("Read the report"), "report", Words("Everybody has been mailed.")
+                )
             case EditionState.CANCELLED:
                 return None
 
     def _next_of_draft(self) -> NextStep | None:
         is_writer = self.may(Role.WRITER)
         if not any(True for _ in self.content.briefing.stories):
-            return self._next("Write it", "compose", "It has no story yet.", Role.WRITER)
+            return self._next(
+                Words("Write it"), "compose", Words("It has no story yet."), Role.WRITER
+            )
         if not self.is_checked:
-            said = "It has changed since it was last checked."
-            return self._next("Check it", "checks", said, Role.WRITER)
+            said = Words("It has changed since it was last checked.")
+            return self._next(Words("Check it"), "checks", said, Role.WRITER)
         if self.blocking:
-            said = f"{len(self.blocking)} errors keep it from being approved."
+            said = Words("{count} errors keep it from being approved.", count=len(self.blocking))
             if len(self.blocking) == 1:
-                said = "1 error keeps it from being approved."
-            return self._next("Mend what the checks found", "checks", said, Role.WRITER)
+                said = Words("1 error keeps it from being approved.")
+            return self._next(Words("Mend what the checks found"), "checks", said, Role.WRITER)
         if self.marks.test is None and is_writer:
-            said = "Nobody has seen it in an inbox yet."
-            return self._next("Send a test", "test", said, Role.WRITER)
+            said = Words("Nobody has seen it in an inbox yet.")
+            return self._next(Words("Send a test"), "test", said, Role.WRITER)
         if self.may_approve:
-            said = "It is ready to be looked at and approved."
-            return self._next("Look at it and approve", "review", said)
+            said = Words("It is ready to be looked at and approved.")
+            return self._next(Words("Look at it and approve"), "review", said)
         if self.edition.state is EditionState.DRAFT and is_writer:
-            said = "Somebody else has to approve it."
-            return self._next("Ask for a review", "review", said)
-        return self._next("Read it and comment", "review", "It waits for its approval.")
+            said = Words("Somebody else has to approve it.")
+            return self._next(Words("Ask for a review"), "review", said)
+        return self._next(
+            Words("Read it and comment"), "review", Words("It waits for its approval.")
+        )
 
-    def _next(self, label: str, page: str, said: str, role: Role = Role.VIEWER) -> NextStep | None:
+    def _next(
+        self, label: Words, page: str, said: Words, role: Role = Role.VIEWER
+    ) -> NextStep | None:
         return NextStep(label, f"{self.url}/{page}", said) if self.may(role) else None
 
     def _passes(self) -> bool:

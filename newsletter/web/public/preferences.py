@@ -200,13 +200,13 @@ def _mistake(words: PreferenceWords, error: Exception) -> str:
     """In the reader's words: what the audience says is for admins, and in English."""
     if isinstance(error, AddressError):
         return words.wrong_address
-    field, _, _ = str(error).partition(":")
+    field = error.field if isinstance(error, InputError) else None
     return {
         "language": words.wrong_language,
         "zone": words.wrong_zone,
         "delivery time": words.wrong_hour,
         "break until": words.wrong_pause,
-    }.get(field, words.changed_since)
+    }.get(field or "", words.changed_since)
 
 
 def _post(session: Session, deps: Deps, owner: Owner, kind: SystemMailKind) -> None:
