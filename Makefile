@@ -9,8 +9,8 @@ LOCKS := requirements/runtime.txt requirements/build.txt
 WORDS := Words then Undo Place:2 go:2 refuse:2 RefusedError:2 NewsletterError SettingError InputError AddressError \
     TokenError NotFoundError ForbiddenError StaleError StateError RenderError DnsError FetchError DisarmedError \
     FencedError QueryError CapReached ConnectionLost AnswerLost __init__
-# What the workstation has, for the tests that run side by side.
-JOBS ?= auto
+# Tests that run side by side: one more than there are cores, since many wait for servers to start.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .PHONY: help install demo test drill drill-nightly check format lock up down messages screenshots clean
 
