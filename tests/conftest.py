@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from itertools import count
@@ -27,7 +28,13 @@ _numbers = count(1)
 
 
 def pytest_configure() -> None:
-    """Write to memory where there is room: thousands of databases are made here, and thrown away."""
+    # A shell that runs this behind the scenes has Ctrl-C ignored, and what is started here with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _write_to_memory()
+
+
+def _write_to_memory() -> None:
+    """Where there is room: thousands of databases are made here, and thrown away."""
     if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
         return
     may_run = not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC  # PostgreSQL's programs are copied

@@ -121,6 +121,7 @@ def write_in_two_tabs(page: Page) -> None:
 def check_and_acknowledge(page: Page, edition: str) -> None:
     page.fill("#subject", "")
     page.click("text=Go on to checks")  # at once: what was typed is saved on the way
+    page.wait_for_url("**/checks*")
     expect(page.locator("h1")).to_contain_text("Night Ferries Return")
     look(page)
     page.click("text=Check it now")

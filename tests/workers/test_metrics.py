@@ -50,7 +50,7 @@ def test_the_main_process_tells_what_its_children_sent(
 
     assert 'newsletter_batches_total{end="given back"} 1.0' in told
     assert 'newsletter_phases_total{phase="wire"} 3.0' in told
-    assert 'newsletter_phases_total{phase="sign"} 3.0' in told
+    assert 'newsletter_phases_total{phase="make"} 3.0' in told
     assert 'newsletter_phases_total{phase="record"}' in told
     assert 'newsletter_phases_total{phase="claim"}' in told
     assert "newsletter_smtp_connections" in told
