@@ -69,9 +69,11 @@ class DeliveryRef:
         return self.edition_id.to_bytes(4) + self.subscriber_id.to_bytes(6)
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriptionRef:
-    """The subscription that an unsubscribe link ends, and the edition whose link it was."""
+class SubscriptionRef(NamedTuple):
+    """The subscription that an unsubscribe link ends, and the edition whose link it was.
+
+    A tuple because one is made per message.
+    """
 
     list_id: int
     edition_id: int

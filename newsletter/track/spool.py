@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import secrets
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
@@ -34,7 +33,7 @@ class UnsubscribeSpool:
         self._folder.mkdir(parents=True, exist_ok=True)
         unfinished = self._folder / f"{name}.{secrets.token_hex(8)}.part"
         with unfinished.open("w", encoding="utf-8") as file:
-            json.dump({"ref": asdict(ref), "at": at.isoformat(), "how": how}, file)
+            json.dump({"ref": ref._asdict(), "at": at.isoformat(), "how": how}, file)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(kept)
