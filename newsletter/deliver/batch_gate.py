@@ -63,7 +63,7 @@ class BatchGate:
         self._is_probing = claim.is_probe
         self._probe_went_well: bool | None = None
         self._under_way = 0
-        self.is_shut = False
+        self._is_shut = False
         self._waits_for_pace = False
         self._trips: deque[Trip] = deque()
         self._matches: deque[tuple[Rule, Reply]] = deque()
@@ -71,6 +71,10 @@ class BatchGate:
     @property
     def lanes(self) -> int:
         return 1 if self._is_probing else self._pace.lanes
+
+    @property
+    def is_shut(self) -> bool:
+        return self._is_shut or self._pace.is_shut
 
     def admits(self, reader: Reader) -> bool:
         if reader.domain_id in self._held_domains:
@@ -99,10 +103,10 @@ class BatchGate:
         self._pace.failed(trouble)
         if self._is_probing:
             self._probe_went_well = False
-            self.is_shut = True
+            self._is_shut = True
             return
         reason = self._health.failed(trouble)
-        if reason is None or self.is_shut:
+        if reason is None or self._is_shut:
             return
         self._shut(
             Trip(
@@ -159,10 +163,10 @@ class BatchGate:
         self._matches.append((rule, reply))
         if rule.after == 1:
             # Suspended, or to be claimed again under what the provider asks for.
-            self.is_shut = True
+            self._is_shut = True
 
     def _shut(self, trip: Trip) -> None:
-        self.is_shut = True
+        self._is_shut = True
         self._trips.append(trip)
 
     def _write(self, session: Session, now: datetime) -> None:
@@ -182,7 +186,7 @@ class BatchGate:
     def _look(self, session: Session, now: datetime) -> None:
         obstacles = obstacles_of(open_holds(session, now=now), now=now)
         self._held_domains = obstacles.recipient_domains
-        self.is_shut = self.is_shut or self._is_in_the_way(obstacles)
+        self._is_shut = self._is_shut or self._is_in_the_way(obstacles)
 
     def _is_in_the_way(self, obstacles: Obstacles) -> bool:
         claim = self._claim

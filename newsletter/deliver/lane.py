@@ -26,6 +26,7 @@ from newsletter.deliver.wire import (
     Post,
     SmtpError,
     TransportRefused,
+    lost,
 )
 
 # RFC 5321 section 4.5.3.2; the final dot's own time-out is a setting.
@@ -352,9 +353,7 @@ class Lane:
             self.done.set_exception(trouble)
 
     def _lost(self, why: str, reply: Reply | None = None) -> ConnectionLost:
-        return ConnectionLost(
-            "connection to {host} lost: {why}", reply, host=self._server[0], why=why
-        )
+        return lost(self._connection.endpoint, why, reply)
 
     def _write(self, octets: bytes) -> None:
         if self._reader.ended is None and self._reader.transport is not None:

@@ -29,6 +29,8 @@ from newsletter.deliver.wire import (
     Phase,
     Post,
     TransportRefused,
+    lost,
+    unreachable,
 )
 from newsletter.models import Security
 
@@ -168,9 +170,7 @@ class ReferenceConnection:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     def _lost(self, why: str, reply: Reply | None = None) -> ConnectionLost:
-        return ConnectionLost(
-            "connection to {host} lost: {why}", reply, host=self.endpoint.host, why=why
-        )
+        return lost(self.endpoint, why, reply)
 
 
 def _may_go(letter: Letter, post: Post[Any]) -> bool:
@@ -246,12 +246,7 @@ def _open(endpoint: Endpoint) -> tuple[_Session, Offer]:
         raise TransportRefused(Phase.GREETING, reply) from error
     except (OSError, UnicodeError) as error:
         _close(session)
-        raise ConnectionLost(
-            "cannot connect to {host}:{port}: {error}",
-            host=endpoint.host,
-            port=endpoint.port,
-            error=error,
-        ) from error
+        raise unreachable(endpoint, error) from error
     except BaseException:
         _close(session)
         raise

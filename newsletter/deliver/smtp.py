@@ -26,7 +26,9 @@ from newsletter.deliver.wire import (
     Post,
     SmtpError,
     TransportRefused,
+    lost,
     parcel_of,
+    unreachable,
 )
 from newsletter.models import Security
 
@@ -67,12 +69,7 @@ class SmtpConnection:
                     ReplyReader, endpoint.host, endpoint.port, ssl=context
                 )
         except (OSError, TimeoutError, UnicodeError) as error:
-            raise ConnectionLost(
-                "cannot connect to {host}:{port}: {error}",
-                host=endpoint.host,
-                port=endpoint.port,
-                error=error,
-            ) from error
+            raise unreachable(endpoint, error) from error
         connection = cls(reader, endpoint)
         try:
             await connection._greet()
@@ -193,7 +190,7 @@ class SmtpConnection:
 
     def _lost(self, why: str) -> ConnectionLost:
         self.abort()
-        return ConnectionLost("connection to {host} lost: {why}", host=self.endpoint.host, why=why)
+        return lost(self.endpoint, why)
 
 
 def _require(reply: Reply, phase: Phase) -> None:

@@ -38,6 +38,19 @@ class ConnectionLost(SmtpError):  # noqa: N818  it is a state of the wire, as th
         self.reply = reply
 
 
+def unreachable(endpoint: "Endpoint", error: Exception) -> ConnectionLost:
+    return ConnectionLost(
+        "cannot connect to {host}:{port}: {error}",
+        host=endpoint.host,
+        port=endpoint.port,
+        error=error,
+    )
+
+
+def lost(endpoint: "Endpoint", why: str, reply: Reply | None = None) -> ConnectionLost:
+    return ConnectionLost("connection to {host} lost: {why}", reply, host=endpoint.host, why=why)
+
+
 class AnswerLost(SmtpError):  # noqa: N818
     """The content went out and no answer came: nobody knows (RFC 1047)."""
 
